@@ -1,0 +1,71 @@
+//! Opens a storage context, persists it to another place and prints what that did.
+//!
+//! ```text
+//! cargo run --release --example copy_context -- SRC DST
+//! cargo run --release --example copy_context -- --upgrade --json ./old ./new
+//! ```
+//!
+//! SRC is a directory that any LlamaIndex from 0.6 on wrote, or the single file that 0.5 and before saved an index to.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use colca::prelude::*;
+use colca::raw_json::Text;
+
+/// Copies a storage context: opens SRC, persists to DST, prints the report.
+#[derive(Parser)]
+#[command(
+    after_help = "Examples:\n  copy_context ./storage ./backup\n  copy_context --upgrade ./storage-of-0.6 ./storage\n  copy_context --json ./storage ./backup"
+)]
+struct Args {
+    /// The context's folder, or a single file of LlamaIndex 0.5
+    src: String,
+    /// The folder to persist to; created if need be
+    dst: String,
+    /// Rewrite what older versions wrote into what today's LlamaIndex reads
+    #[arg(long)]
+    upgrade: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<()> {
+    let ctx = open(&args.src).await?;
+    if args.upgrade {
+        let upgraded = ctx.upgrade().await?;
+        for (id, reason) in &upgraded.unreadable {
+            eprintln!("not upgraded: {id}: {reason}");
+        }
+    }
+    let report = ctx.persist(&args.dst).await.with_context(|| format!("cannot persist to {}", args.dst))?;
+    if args.json {
+        println!("{}", report.to_value());
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+async fn open(src: &str) -> Result<StorageContext> {
+    if !Path::new(src).is_file() {
+        return Ok(StorageContext::open(src).await?);
+    }
+    let file = std::fs::read(PathBuf::from(src)).with_context(|| format!("cannot read {src}"))?;
+    let text = Text::decode(file).with_context(|| src.to_owned())?;
+    StorageContext::from_single_file(&text).with_context(|| format!("cannot convert {src}"))
+}

@@ -1,0 +1,250 @@
+//! The API for programs that are not async.
+//!
+//! [`StorageContext`] and [`Index`] have the common operations; for everything else [`wait`] runs any future of this workspace.
+//!
+//! ```
+//! use colca::blocking::{StorageContext, wait};
+//! use colca::prelude::Node;
+//!
+//! # fn main() -> colca::Result<()> {
+//! # let dir = tempfile::tempdir().expect("a temporary folder");
+//! # let path = dir.path().join("storage");
+//! let ctx = StorageContext::open_or_create(&path)?;
+//! ctx.add_documents(&[Node::document("The colca is a storehouse.").with_id("d1")])?;
+//! ctx.persist(&path)?;
+//! assert!(ctx.get_document("d1")?.is_some());
+//!
+//! let ids = wait(ctx.inner().docstore().node_ids())?;
+//! assert_eq!(ids, ["d1"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Inside an async runtime every call fails with [`Error::InsideRuntime`] and does nothing: there the async API is at hand.
+
+use std::future::Future;
+use std::sync::OnceLock;
+
+use docstore::{Deleted, RefDocInfo};
+use fs_backends::IntoPlace;
+use raw_json::PyString;
+use schema::Node;
+use storage_context::{PersistOptions, PersistReport};
+use tokio::runtime::{Builder, Handle, Runtime};
+use vectorstore::{VectorStoreQuery, VectorStoreQueryResult};
+
+use crate::{Error, Result};
+
+/// Runs a future to its end on this thread.
+///
+/// # Errors
+/// [`Error::InsideRuntime`] on a thread of an async runtime, and those of the future.
+pub fn wait<T, E: Into<Error>>(future: impl Future<Output = Result<T, E>>) -> Result<T> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    if Handle::try_current().is_ok() {
+        return Err(Error::InsideRuntime);
+    }
+    let runtime = match RUNTIME.get() {
+        Some(runtime) => runtime,
+        None => {
+            let made = Builder::new_multi_thread().worker_threads(1).thread_name("colca-blocking").enable_all().build();
+            let made = made.map_err(|e| persist::Error::failed("this process", "start", "the blocking runtime", e))?;
+            RUNTIME.get_or_init(|| made)
+        }
+    };
+    runtime.block_on(future).map_err(Into::into)
+}
+
+/// A storage context for programs that are not async. A clone is another handle on the same stores.
+#[derive(Debug, Clone)]
+pub struct StorageContext {
+    inner: storage_context::StorageContext,
+}
+
+impl StorageContext {
+    /// An empty context in memory.
+    pub fn in_memory() -> Self {
+        storage_context::StorageContext::in_memory().into()
+    }
+
+    /// Opens the context at a place.
+    ///
+    /// # Errors
+    /// As [`storage_context::StorageContext::open`].
+    pub fn open(place: impl IntoPlace) -> Result<Self> {
+        wait(storage_context::StorageContext::open(place)).map(Self::from)
+    }
+
+    /// Opens the context at a place, or makes an empty one if there is nothing there.
+    ///
+    /// # Errors
+    /// As [`storage_context::StorageContext::open_or_create`].
+    pub fn open_or_create(place: impl IntoPlace) -> Result<Self> {
+        wait(storage_context::StorageContext::open_or_create(place)).map(Self::from)
+    }
+
+    /// Writes the context to a place, as one commit.
+    ///
+    /// # Errors
+    /// As [`storage_context::StorageContext::persist`].
+    pub fn persist(&self, place: impl IntoPlace) -> Result<PersistReport> {
+        wait(self.inner.persist(place))
+    }
+
+    /// Writes the context to a place, with options.
+    ///
+    /// # Errors
+    /// As [`storage_context::StorageContext::persist`].
+    pub fn persist_with(&self, place: impl IntoPlace, options: &PersistOptions) -> Result<PersistReport> {
+        wait(self.inner.persist_with(place, options))
+    }
+
+    /// Rewrites what older versions wrote into what today's LlamaIndex reads.
+    ///
+    /// # Errors
+    /// As [`storage_context::StorageContext::upgrade`].
+    pub fn upgrade(&self) -> Result<storage_context::Upgraded> {
+        wait(self.inner.upgrade())
+    }
+
+    /// A node, or `None`.
+    ///
+    /// # Errors
+    /// As [`docstore::KvDocumentStore::get_document`].
+    pub fn get_document(&self, id: impl Into<PyString>) -> Result<Option<Node>> {
+        wait(self.inner.docstore().get_document(id))
+    }
+
+    /// Adds nodes or documents to the document store.
+    ///
+    /// # Errors
+    /// As [`docstore::KvDocumentStore::add_documents`].
+    pub fn add_documents(&self, nodes: &[Node]) -> Result<()> {
+        wait(self.inner.docstore().add_documents(nodes))
+    }
+
+    /// Deletes a document and its nodes from the document store.
+    ///
+    /// # Errors
+    /// As [`docstore::KvDocumentStore::delete_ref_doc`].
+    pub fn delete_ref_doc(&self, ref_doc_id: impl Into<PyString>) -> Result<Deleted> {
+        wait(self.inner.docstore().delete_ref_doc(ref_doc_id))
+    }
+
+    /// What is known of a document, or `None`.
+    ///
+    /// # Errors
+    /// As [`docstore::KvDocumentStore::get_ref_doc_info`].
+    pub fn get_ref_doc_info(&self, ref_doc_id: impl Into<PyString>) -> Result<Option<RefDocInfo>> {
+        wait(self.inner.docstore().get_ref_doc_info(ref_doc_id))
+    }
+
+    /// Queries the vector store of a namespace; `None` if there is no such namespace.
+    ///
+    /// # Errors
+    /// As [`vectorstore::VectorStore::query`].
+    pub fn query(&self, namespace: &str, query: &VectorStoreQuery) -> Result<Option<VectorStoreQueryResult>> {
+        match self.inner.vector_store_of(namespace) {
+            Some(store) => wait(store.query(query)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Loads one index: the one with this id, or the only one there is.
+    ///
+    /// # Errors
+    /// As [`indices::load_index_from_storage`].
+    pub fn load_index(&self, index_id: Option<&str>) -> Result<Index> {
+        wait(indices::load_index_from_storage(&self.inner, index_id)).map(Index::from)
+    }
+
+    /// Loads all indexes, or those with the given ids.
+    ///
+    /// # Errors
+    /// As [`indices::load_indices_from_storage`].
+    pub fn load_indices(&self, index_ids: Option<&[&str]>) -> Result<Vec<Index>> {
+        let loaded = wait(indices::load_indices_from_storage(&self.inner, index_ids))?;
+        Ok(loaded.into_iter().map(Index::from).collect())
+    }
+
+    /// The context itself, with all that is not here. [`wait`] runs its futures.
+    pub fn inner(&self) -> &storage_context::StorageContext {
+        &self.inner
+    }
+}
+
+impl From<storage_context::StorageContext> for StorageContext {
+    fn from(inner: storage_context::StorageContext) -> Self {
+        Self { inner }
+    }
+}
+
+/// An index for programs that are not async.
+#[derive(Debug, Clone)]
+pub struct Index {
+    inner: indices::Index,
+}
+
+impl Index {
+    /// The index's id.
+    pub fn index_id(&self) -> &PyString {
+        self.inner.index_id()
+    }
+
+    /// What the index is about, if someone said so.
+    pub fn summary(&self) -> Option<&PyString> {
+        self.inner.summary()
+    }
+
+    /// The index's nodes, each once, in its order.
+    ///
+    /// # Errors
+    /// As [`indices::IndexHandle::nodes`].
+    pub fn nodes(&self) -> Result<Vec<Node>> {
+        wait(self.inner.nodes())
+    }
+
+    /// Gives the index another id.
+    ///
+    /// # Errors
+    /// As [`indices::IndexHandle::set_index_id`].
+    pub fn set_index_id(&mut self, index_id: impl Into<PyString>) -> Result<()> {
+        wait(self.inner.set_index_id(index_id))
+    }
+
+    /// The index itself, with all that is not here.
+    pub fn inner(&self) -> &indices::Index {
+        &self.inner
+    }
+}
+
+impl From<indices::Index> for Index {
+    fn from(inner: indices::Index) -> Self {
+        Self { inner }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inside_a_runtime_a_call_fails_and_says_what_to_do() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let failed = runtime.block_on(async { StorageContext::open("nowhere") }).unwrap_err();
+        assert!(matches!(failed, Error::InsideRuntime));
+        assert!(failed.to_string().contains("use the async API"));
+    }
+
+    #[test]
+    fn outside_a_runtime_calls_run_from_any_thread() {
+        let ctx = StorageContext::in_memory();
+        std::thread::scope(|scope| {
+            for i in 0..4 {
+                let ctx = ctx.clone();
+                scope.spawn(move || ctx.add_documents(&[Node::text("x").with_id(format!("n{i}"))]).unwrap());
+            }
+        });
+        assert_eq!(wait(ctx.inner().docstore().node_ids()).unwrap().len(), 4);
+    }
+}

@@ -1,0 +1,17 @@
+//! What most programs need, in one line: `use colca::prelude::*;`.
+
+pub use chatstore::{ChatMessage, ChatStore, SimpleChatStore};
+pub use docstore::{AddOptions, KvDocumentStore, RefDocInfo};
+pub use fs_backends::{IntoPlace, LocalFs, Place};
+pub use graphstore::{GraphStore, PropertyGraphStore, SimpleGraphStore, SimplePropertyGraphStore};
+pub use indexstore::{IndexStruct, IndexStructData, KvIndexStore};
+pub use indices::{Index, load_graph_from_storage, load_index_from_storage, load_indices_from_storage};
+pub use kv_core::{KvStore, KvStoreExt, SimpleKvStore, WriteBatch};
+pub use persist::{MemoryFs, PersistFs};
+pub use raw_json::{PyString, RawJson, Value};
+pub use schema::{MetadataMode, Node, NodeContent, NodeRelationship};
+pub use storage_context::{DEFAULT_PERSIST_DIR, FileNames, PersistOptions, PersistReport, StorageContext};
+pub use vectorstore::{VectorStore, VectorStoreQuery, VectorStoreQueryResult};
+pub use vectorstore_simple::SimpleVectorStore;
+
+pub use crate::StorePath;

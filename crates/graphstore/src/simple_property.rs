@@ -1,0 +1,289 @@
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+use persist::{Content, StoreFile};
+use raw_json::{Dialect, JsonWriter, PyString, Text, Value};
+
+use crate::graph::Graph;
+use crate::labelled_node::StoredNode;
+use crate::text::compact;
+use crate::{
+    Deleted, LabelledNode, LabelledTriplet, NodeFilter, PropertyGraphStore, PythonProblem, RelMapOptions, Relation,
+    Result, Triplet, TripletFilter,
+};
+
+/// LlamaIndex's property graph store in memory, the content of `property_graph_store.json`.
+///
+/// A clone is another handle on the same data. Reading takes a snapshot, so writers are never waited for; every change is seen
+/// as a whole or not at all. Nodes, relations and triplets keep the order of insertion, and a replaced node its place. The
+/// triplets of a node are found without looking at others.
+///
+/// A triplet with an end that is no node *dangles*. LlamaIndex writes such files, and then fails on all triplets. Here they are
+/// kept, passed over by queries, and listed by [`dangling_triplets`](Self::dangling_triplets). Nothing here makes new ones.
+#[derive(Debug, Clone, Default)]
+pub struct SimplePropertyGraphStore {
+    graph: Arc<RwLock<Arc<Graph>>>,
+}
+
+impl SimplePropertyGraphStore {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a dumped property graph, of any version. What is not known is kept. Takes time in proportion to the text.
+    ///
+    /// # Errors
+    /// [`Error::DamagedPropertyGraph`](crate::Error::DamagedPropertyGraph) if the text is not JSON or a part has the wrong type,
+    /// [`Error::NoNodes`](crate::Error::NoNodes) if there are no nodes in it.
+    pub fn from_text(text: &Text) -> Result<Self> {
+        Ok(Graph::load(text)?.into())
+    }
+
+    /// A graph with this content, LlamaIndex's `from_dict`.
+    ///
+    /// # Errors
+    /// As [`from_text`](Self::from_text); places are those in the text that the value becomes.
+    pub fn from_dict(dict: &Value) -> Result<Self> {
+        let mut graph = Graph::load(&compact(dict).text())?;
+        graph.original = None;
+        Ok(graph.into())
+    }
+
+    /// The whole content, LlamaIndex's `to_dict`, with everything a loaded file had. Triplets are a list.
+    pub fn to_dict(&self) -> Value {
+        self.snapshot().to_dict()
+    }
+
+    /// The state as a file: the one that was loaded, byte for byte, while nothing has changed. A changed graph is written in
+    /// [`Dialect::Compact`]; the nodes and relations that did not change are the texts that were read.
+    pub fn store_file(&self) -> StoreFile {
+        let graph = self.snapshot();
+        let revision = graph.revision;
+        let content = match &graph.original {
+            Some((original, _)) => Content::Bytes(original.clone()),
+            None => Content::writer(move |out| {
+                let mut json = JsonWriter::new(out, Dialect::Compact);
+                graph.write(&mut json)?;
+                json.finish().map(drop)
+            }),
+        };
+        StoreFile { content, revision }
+    }
+
+    /// The nodes that match, in order; all of them if the filter is empty. Ids are looked up, properties compared one by one.
+    pub fn get(&self, filter: &NodeFilter) -> Vec<LabelledNode> {
+        let graph = self.snapshot();
+        let found = graph.matching_nodes(filter);
+        found.into_iter().filter_map(|id| graph.nodes.by_id(id)).map(|(id, node)| node.decode(id)).collect()
+    }
+
+    /// The triplets that match, in order; none if the filter is empty. Given ids or names, only the triplets there are looked at.
+    pub fn get_triplets(&self, filter: &TripletFilter) -> Vec<LabelledTriplet> {
+        let graph = self.snapshot();
+        graph.resolve(&graph.matching_triplets(filter))
+    }
+
+    /// The triplets around some nodes: those at the nodes, then those at the objects of the ones before, and so on, each
+    /// level in order; then what is to be ignored is left out, and the rest cut at the limit.
+    ///
+    /// As in LlamaIndex, the triplets at the given nodes come a second time if there is a second level. Python's order within a
+    /// level is arbitrary, and so is what its limit leaves.
+    pub fn get_rel_map(&self, ids: &[PyString], options: &RelMapOptions) -> Vec<LabelledTriplet> {
+        let graph = self.snapshot();
+        graph.resolve(&graph.rel_map(ids, options))
+    }
+
+    /// Adds nodes, each in place of the one with its id; of several with one id the last counts. Relations are untouched.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`](crate::Error::NotFinite) or [`Error::TooDeep`](crate::Error::TooDeep) for a node that the file cannot
+    /// hold. Nothing has changed then.
+    pub fn upsert_nodes(&self, nodes: impl IntoIterator<Item = LabelledNode>) -> Result<()> {
+        let mut new: IndexMap<PyString, StoredNode> = IndexMap::new();
+        for node in nodes {
+            new.insert(node.id().clone(), node.encode()?);
+        }
+        let mut guard = self.write();
+        new.retain(|id, node| {
+            let same = |old: &StoredNode| old.decode(id).encode().is_ok_and(|old| old.raw == node.raw);
+            !guard.nodes.get(id).is_some_and(same)
+        });
+        if new.is_empty() {
+            return Ok(());
+        }
+        let graph = changing(&mut guard);
+        for (id, node) in new {
+            graph.nodes.insert(id, node);
+        }
+        Ok(())
+    }
+
+    /// Adds relations, each in place of the one with its ends and label; of several with the same the last counts. Ends that are
+    /// not there become entities, named by their ids; a `"` in such an id is a space, as in the ids of entities.
+    ///
+    /// LlamaIndex leaves a relation as it is if there is one with the same ends and label, and loses one whose ids have
+    /// a `"` in them.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`](crate::Error::NotFinite) or [`Error::TooDeep`](crate::Error::TooDeep) for a relation that the file
+    /// cannot hold. Nothing has changed then.
+    pub fn upsert_relations(&self, relations: impl IntoIterator<Item = Relation>) -> Result<()> {
+        let relations: Vec<Relation> = relations.into_iter().collect();
+        relations.iter().try_for_each(Relation::check)?;
+        let mut guard = self.write();
+        let mut nodes = IndexMap::new();
+        let mut new: IndexMap<Triplet, Relation> = IndexMap::new();
+        for relation in relations {
+            let triplet = relation.triplet().map_ends(|end| guard.end(end));
+            for (id, end) in [(&relation.source_id, &triplet.subject), (&relation.target_id, &triplet.object)] {
+                if !guard.nodes.contains(end) && !nodes.contains_key(end) {
+                    nodes.insert(end.clone(), LabelledNode::entity(id).encode()?);
+                }
+            }
+            new.insert(triplet.clone(), relation.between(&triplet));
+        }
+        new.retain(|triplet, relation| !guard.has_relation(triplet, relation));
+        if nodes.is_empty() && new.is_empty() {
+            return Ok(());
+        }
+        let graph = changing(&mut guard);
+        for (id, node) in nodes {
+            graph.nodes.insert(id, node);
+        }
+        for (triplet, relation) in new {
+            let id = graph.add_triplet(&triplet);
+            graph.set_relation(id, relation.encode());
+        }
+        Ok(())
+    }
+
+    /// Removes the triplets that [`get_triplets`](Self::get_triplets) finds with this filter, and dangling ones like them. If the
+    /// filter names no relations, also the nodes that it holds for, with all triplets at them. Relations go with their triplets.
+    /// Nothing else is removed, and nothing at all if the filter is empty.
+    ///
+    /// LlamaIndex also removes the nodes at the other ends, leaves their triplets dangling, and removes all nodes if neither
+    /// properties nor ids are given.
+    pub fn delete(&self, filter: &TripletFilter) -> Deleted {
+        let mut guard = self.write();
+        let doomed = guard.doomed(filter);
+        if doomed.is_empty() {
+            return Deleted::default();
+        }
+        changing(&mut guard).delete(doomed)
+    }
+
+    /// All triplets, in order, dangling ones too.
+    pub fn triplets(&self) -> Vec<Triplet> {
+        self.snapshot().triplets.iter().map(|(_, triplet, _)| triplet.clone()).collect()
+    }
+
+    /// The triplets with an end that is no node, in order.
+    pub fn dangling_triplets(&self) -> Vec<Triplet> {
+        let graph = self.snapshot();
+        let dangling = graph.triplets.iter().filter(|(_, triplet, _)| !graph.is_whole(triplet));
+        dangling.map(|(_, triplet, _)| triplet.clone()).collect()
+    }
+
+    /// How many nodes there are.
+    pub fn node_count(&self) -> usize {
+        self.snapshot().nodes.len()
+    }
+
+    /// How many triplets there are.
+    pub fn triplet_count(&self) -> usize {
+        self.snapshot().triplets.len()
+    }
+
+    /// How many relations the file has; several triplets of an old version may share one, and triplets without any are possible.
+    pub fn relation_count(&self) -> usize {
+        self.snapshot().relations.len()
+    }
+
+    /// The first thing that keeps today's LlamaIndex from using the graph as it stands; `None` if it can.
+    pub fn python_problem(&self) -> Option<PythonProblem> {
+        self.snapshot().python_problem()
+    }
+
+    /// Gives each triplet a relation under the key that today's LlamaIndex looks it up by, and tells whether anything changed.
+    ///
+    /// Versions 0.10.37 to 0.10.42 kept one relation for each label, which all its triplets share: each gets a copy. A triplet
+    /// without a relation gets one without properties.
+    pub fn upgrade(&self) -> bool {
+        let mut guard = self.write();
+        let old = guard.is_old();
+        if old {
+            changing(&mut guard).upgrade();
+        }
+        old
+    }
+
+    fn snapshot(&self) -> Arc<Graph> {
+        Arc::clone(&self.graph.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Arc<Graph>> {
+        self.graph.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The graph to be changed, which no longer is what its file says.
+fn changing(graph: &mut Arc<Graph>) -> &mut Graph {
+    let graph = Arc::make_mut(graph);
+    graph.original = None;
+    graph.revision += 1;
+    graph
+}
+
+impl From<Graph> for SimplePropertyGraphStore {
+    fn from(graph: Graph) -> Self {
+        Self { graph: Arc::new(RwLock::new(Arc::new(graph))) }
+    }
+}
+
+#[async_trait]
+impl PropertyGraphStore for SimplePropertyGraphStore {
+    async fn get(&self, filter: &NodeFilter) -> Result<Vec<LabelledNode>> {
+        Ok(self.get(filter))
+    }
+
+    async fn get_triplets(&self, filter: &TripletFilter) -> Result<Vec<LabelledTriplet>> {
+        Ok(self.get_triplets(filter))
+    }
+
+    async fn get_rel_map(&self, ids: &[PyString], options: &RelMapOptions) -> Result<Vec<LabelledTriplet>> {
+        Ok(self.get_rel_map(ids, options))
+    }
+
+    async fn upsert_nodes(&self, nodes: Vec<LabelledNode>) -> Result<()> {
+        self.upsert_nodes(nodes)
+    }
+
+    async fn upsert_relations(&self, relations: Vec<Relation>) -> Result<()> {
+        self.upsert_relations(relations)
+    }
+
+    async fn delete(&self, filter: &TripletFilter) -> Result<Deleted> {
+        Ok(self.delete(filter))
+    }
+
+    fn to_file(&self) -> Option<StoreFile> {
+        Some(self.store_file())
+    }
+
+    fn to_dict(&self) -> Option<Value> {
+        Some(self.to_dict())
+    }
+
+    fn python_problem(&self) -> Option<PythonProblem> {
+        self.python_problem()
+    }
+
+    async fn upgrade(&self) -> Result<bool> {
+        Ok(self.upgrade())
+    }
+}
+
+#[cfg(test)]
+mod tests;

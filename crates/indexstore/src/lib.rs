@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod index_struct;
+mod store;
+
+mod decode;
+mod encode;
+
+pub use error::{Error, Result};
+pub use index_struct::{
+    DocumentSummary, IndexDict, IndexGraph, IndexStruct, IndexStructData, KeywordTable, KnowledgeGraph,
+};
+pub use store::KvIndexStore;

@@ -1,0 +1,135 @@
+use std::ops::{Deref, DerefMut};
+
+use indexstore::{IndexStruct, IndexStructData};
+use storage_context::StorageContext;
+
+use crate::{Error, IndexHandle};
+
+/// Declares the kinds of index: a type for each, the enum of all, and the ways between them.
+macro_rules! index_kinds {
+    ($($(#[$doc:meta])* $variant:ident($type:ident) = $class:literal;)*) => {
+        /// An index of any kind. What all kinds can do is in [`IndexHandle`], which this dereferences to.
+        #[derive(Debug, Clone)]
+        #[non_exhaustive]
+        pub enum Index {
+            $($(#[$doc])* $variant($type),)*
+        }
+
+        $(
+            $(#[$doc])*
+            ///
+            /// What all kinds can do is in [`IndexHandle`], which this dereferences to.
+            #[derive(Debug, Clone)]
+            pub struct $type(IndexHandle);
+
+            impl Deref for $type {
+                type Target = IndexHandle;
+
+                fn deref(&self) -> &IndexHandle {
+                    &self.0
+                }
+            }
+
+            impl DerefMut for $type {
+                fn deref_mut(&mut self) -> &mut IndexHandle {
+                    &mut self.0
+                }
+            }
+
+            impl From<$type> for Index {
+                fn from(index: $type) -> Self {
+                    Self::$variant(index)
+                }
+            }
+
+            impl TryFrom<Index> for $type {
+                type Error = Error;
+
+                fn try_from(index: Index) -> Result<Self, Error> {
+                    match index {
+                        Index::$variant(index) => Ok(index),
+                        other => {
+                            let (id, found) = (other.index_id().clone(), other.class_name());
+                            Err(Error::WrongKind { id, expected: $class, found })
+                        }
+                    }
+                }
+            }
+        )*
+
+        impl Index {
+            /// LlamaIndex's name of the class.
+            pub fn class_name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $class,)*
+                }
+            }
+        }
+
+        impl Deref for Index {
+            type Target = IndexHandle;
+
+            fn deref(&self) -> &IndexHandle {
+                match self {
+                    $(Self::$variant(index) => index,)*
+                }
+            }
+        }
+
+        impl DerefMut for Index {
+            fn deref_mut(&mut self) -> &mut IndexHandle {
+                match self {
+                    $(Self::$variant(index) => index,)*
+                }
+            }
+        }
+    };
+}
+
+index_kinds! {
+    /// Nodes by embedding.
+    VectorStore(VectorStoreIndex) = "VectorStoreIndex";
+    /// Nodes in a row.
+    Summary(SummaryIndex) = "SummaryIndex";
+    /// A hierarchy of summaries.
+    Tree(TreeIndex) = "TreeIndex";
+    /// Nodes by keyword.
+    KeywordTable(KeywordTableIndex) = "KeywordTableIndex";
+    /// Nodes by the triplets found in them.
+    KnowledgeGraph(KnowledgeGraphIndex) = "KnowledgeGraphIndex";
+    /// A property graph.
+    PropertyGraph(PropertyGraphIndex) = "PropertyGraphIndex";
+    /// No nodes.
+    Empty(EmptyIndex) = "EmptyIndex";
+    /// A summary for each document.
+    DocumentSummary(DocumentSummaryIndex) = "DocumentSummaryIndex";
+    /// Texts and images by embedding.
+    MultiModal(MultiModalVectorStoreIndex) = "MultiModalVectorStoreIndex";
+    /// Notes on the tables of a database. LlamaIndex loads it with that database only.
+    Sql(SqlStructStoreIndex) = "SQLStructStoreIndex";
+    /// A data frame. LlamaIndex does not load it any more.
+    Pandas(PandasIndex) = "PandasIndex";
+    /// An index of an unknown kind, or with a damaged struct. It stays as it is.
+    Other(OtherIndex) = "an index of an unknown kind";
+}
+
+impl Index {
+    /// Makes the index that a struct is of.
+    pub(crate) fn new(ctx: StorageContext, index_struct: IndexStruct) -> Self {
+        let handle = |index_struct| IndexHandle::new(ctx, index_struct);
+        match &index_struct.data {
+            IndexStructData::VectorStore(_) => Self::VectorStore(VectorStoreIndex(handle(index_struct))),
+            IndexStructData::List { .. } => Self::Summary(SummaryIndex(handle(index_struct))),
+            IndexStructData::Tree(_) => Self::Tree(TreeIndex(handle(index_struct))),
+            IndexStructData::KeywordTable(_) => Self::KeywordTable(KeywordTableIndex(handle(index_struct))),
+            IndexStructData::KnowledgeGraph(_) => Self::KnowledgeGraph(KnowledgeGraphIndex(handle(index_struct))),
+            IndexStructData::PropertyGraph => Self::PropertyGraph(PropertyGraphIndex(handle(index_struct))),
+            IndexStructData::Empty => Self::Empty(EmptyIndex(handle(index_struct))),
+            IndexStructData::DocumentSummary(_) => Self::DocumentSummary(DocumentSummaryIndex(handle(index_struct))),
+            IndexStructData::Multimodal(_) => Self::MultiModal(MultiModalVectorStoreIndex(handle(index_struct))),
+            IndexStructData::Sql { .. } => Self::Sql(SqlStructStoreIndex(handle(index_struct))),
+            IndexStructData::Pandas => Self::Pandas(PandasIndex(handle(index_struct))),
+            _ => Self::Other(OtherIndex(handle(index_struct))),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+use std::fmt;
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::Xxh3Default;
+
+/// The files of one commit.
+pub type PersistFiles = Vec<PersistFile>;
+
+/// One file of a commit.
+#[derive(Debug)]
+pub struct PersistFile {
+    /// A plain file name.
+    pub name: String,
+    /// What to write.
+    pub content: Content,
+}
+
+impl PersistFile {
+    /// A file with this content.
+    pub fn new(name: impl Into<String>, content: Content) -> Self {
+        Self { name: name.into(), content }
+    }
+}
+
+/// A store in memory as a file: a consistent state and how to write it.
+#[derive(Debug)]
+pub struct StoreFile {
+    /// The content. Bytes that are at hand are the very ones that were loaded.
+    pub content: Content,
+    /// Which state of the store this is: 0 as it was loaded or made, and another number after every change.
+    pub revision: u64,
+}
+
+/// A file's content: bytes that are at hand, or the function that writes them.
+pub enum Content {
+    /// The bytes.
+    Bytes(Bytes),
+    /// Writes the bytes. It may fail, and then nothing is committed.
+    Writer(WriteContent),
+}
+
+type WriteContent = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
+
+impl Content {
+    /// A content that is produced when it is written.
+    pub fn writer(write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static) -> Self {
+        Self::Writer(Box::new(write))
+    }
+
+    /// Writes the content, counting and digesting on the way.
+    ///
+    /// # Errors
+    /// Those of `out` and of the function that produces the content.
+    pub fn write_to(self, out: &mut dyn Write) -> io::Result<(u64, Digest)> {
+        let mut out = Digesting { out, size: 0, hash: Xxh3Default::new() };
+        match self {
+            Self::Bytes(bytes) => out.write_all(&bytes)?,
+            Self::Writer(write) => write(&mut out)?,
+        }
+        out.flush()?;
+        Ok((out.size, Digest(out.hash.digest128())))
+    }
+}
+
+impl From<Bytes> for Content {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<&'static str> for Content {
+    fn from(text: &'static str) -> Self {
+        Self::Bytes(text.into())
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Writer(_) => f.write_str("a writer"),
+        }
+    }
+}
+
+struct Digesting<'a> {
+    out: &'a mut dyn Write,
+    size: u64,
+    hash: Xxh3Default,
+}
+
+impl Write for Digesting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(bytes)?;
+        self.size += n as u64;
+        self.hash.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// What a file's bytes are known by: their XXH3 hash of 128 bits. It finds damage, not malice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(u128);
+
+impl Digest {
+    /// The digest of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(xxhash_rust::xxh3::xxh3_128(bytes))
+    }
+}
+
+/// 32 hexadecimal digits.
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_content_digest_alike() {
+        let text = "abc".repeat(100_000);
+        let pieces = text.clone();
+        let by_pieces =
+            Content::writer(move |out| pieces.as_bytes().chunks(7).try_for_each(|piece| out.write_all(piece)));
+        let mut out = Vec::new();
+        let (size, digest) = by_pieces.write_to(&mut out).unwrap();
+        assert_eq!((size, digest), (300_000, Digest::of(text.as_bytes())));
+        assert_eq!(Content::Bytes(out.into()).write_to(&mut io::sink()).unwrap(), (size, digest));
+    }
+}

@@ -1,0 +1,83 @@
+/// The result of an operation on a storage context.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a storage context could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The place cannot be made of what was given.
+    #[error(transparent)]
+    Place(#[from] fs_backends::Error),
+    /// The place failed, or a name is not allowed there.
+    #[error(transparent)]
+    Persist(#[from] persist::Error),
+    /// A file that must be there is not.
+    #[error("{file} not found in {place}{}", explain(.present, .hint.as_deref()))]
+    MissingFile {
+        /// The place.
+        place: String,
+        /// The file.
+        file: String,
+        /// The files that are there.
+        present: Vec<String>,
+        /// What the files that are there seem to be.
+        hint: Option<String>,
+    },
+    /// A file is not what its name says.
+    #[error("{place}/{file} cannot be read{}", .seems.map(|what| format!(": it seems to be {what}")).unwrap_or_default())]
+    Damaged {
+        /// The place.
+        place: String,
+        /// The file.
+        file: String,
+        /// What its first bytes look like, if that is something known.
+        seems: Option<&'static str>,
+        /// What is wrong, and where.
+        source: BoxedError,
+    },
+    /// The value is not what `to_dict` gives.
+    #[error("not a storage context's dict: {problem}")]
+    Dict {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Only contexts whose stores are all in memory have a dict.
+    #[error("the {store} keeps itself; only a context with all stores in memory becomes a dict")]
+    NotInMemory {
+        /// The store.
+        store: String,
+    },
+    /// A store failed.
+    #[error("{store}")]
+    Store {
+        /// Which one.
+        store: String,
+        /// The cause.
+        source: BoxedError,
+    },
+}
+
+impl Error {
+    /// Whether a file was not there.
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::MissingFile { .. } => true,
+            Self::Persist(e) => e.is_not_found(),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn store(store: impl Into<String>, source: impl Into<BoxedError>) -> Self {
+        Self::Store { store: store.into(), source: source.into() }
+    }
+}
+
+fn explain(present: &[String], hint: Option<&str>) -> String {
+    match (hint, present) {
+        (Some(hint), _) => format!("; {hint}"),
+        (None, []) => ": there are no files there".to_owned(),
+        (None, present) => format!("; there are: {}", present.join(", ")),
+    }
+}

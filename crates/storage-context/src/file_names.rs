@@ -1,0 +1,78 @@
+/// Where LlamaIndex persists when no place is named.
+pub const DEFAULT_PERSIST_DIR: &str = "./storage";
+
+/// The namespace of the vector store that indexes use.
+pub const DEFAULT_NAMESPACE: &str = "default";
+
+/// The namespace of the vector store for images.
+pub const IMAGE_NAMESPACE: &str = "image";
+
+/// What 0.6.0 to 0.8.5x called the file of the only vector store.
+pub(crate) const LEGACY_VECTOR_STORE: &str = "vector_store.json";
+
+/// Stands between a namespace and the rest of a vector store's file name.
+const SEPARATOR: &str = "__";
+
+/// The names of a context's files. LlamaIndex opens only the default ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileNames {
+    /// The document store's. Default `docstore.json`.
+    pub docstore: String,
+    /// The index store's. Default `index_store.json`.
+    pub index_store: String,
+    /// What follows `{namespace}__` in the vector stores'. Default `vector_store.json`.
+    pub vector_store: String,
+    /// The graph store's. Default `graph_store.json`.
+    pub graph_store: String,
+    /// The property graph store's. Default `property_graph_store.json`.
+    pub property_graph_store: String,
+}
+
+impl Default for FileNames {
+    fn default() -> Self {
+        Self {
+            docstore: "docstore.json".to_owned(),
+            index_store: "index_store.json".to_owned(),
+            vector_store: "vector_store.json".to_owned(),
+            graph_store: "graph_store.json".to_owned(),
+            property_graph_store: "property_graph_store.json".to_owned(),
+        }
+    }
+}
+
+impl FileNames {
+    /// The file of a vector store.
+    pub fn vector_store(&self, namespace: &str) -> String {
+        format!("{namespace}{SEPARATOR}{}", self.vector_store)
+    }
+
+    /// The namespace that a vector store's file is of: its name up to the *last* separator, so that namespaces may contain one.
+    pub fn namespace<'a>(&self, file: &'a str) -> Option<&'a str> {
+        file.strip_suffix(&self.vector_store)?.strip_suffix(SEPARATOR)
+    }
+
+    /// Whether LlamaIndex, which takes the name up to the *first* separator, finds this namespace's file.
+    pub(crate) fn python_finds(&self, namespace: &str) -> bool {
+        self.vector_store(namespace).split_once(SEPARATOR).is_some_and(|(found, _)| found == namespace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespaces_round_trip() {
+        let names = FileNames::default();
+        for (namespace, python_finds) in
+            [("default", true), ("", true), ("béta", true), ("team__a", false), ("a_", false), ("_", false)]
+        {
+            let file = names.vector_store(namespace);
+            assert_eq!(names.namespace(&file), Some(namespace));
+            assert_eq!(names.python_finds(namespace), python_finds, "{namespace:?}");
+        }
+        for file in ["vector_store.json", "foovector_store.json", "x__vector_store.json.bak", "docstore.json"] {
+            assert_eq!(names.namespace(file), None, "{file}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Embeddings as the rows of a matrix.
+
+use std::collections::BTreeMap;
+
+use crate::blocks::{Blocks, Doubles, Lanes, Singles, dot, lanes};
+use crate::coding::{Coding, Exceptions};
+
+/// Finite rows of equal length, kept in as few bytes as hold them to the bit.
+#[derive(Clone)]
+pub(crate) struct Matrix {
+    dim: usize,
+    numbers: Numbers,
+    norms: Vec<f64>,
+}
+
+/// The numbers, all rows in the same way.
+#[derive(Clone)]
+enum Numbers {
+    Singles { coding: Coding, rows: Blocks<Singles>, exceptions: BTreeMap<usize, Exceptions> },
+    Doubles(Blocks<Doubles>),
+}
+
+/// An embedding to compare rows with.
+pub(crate) struct Probe {
+    lanes: Vec<Lanes>,
+    norm: f64,
+}
+
+impl Probe {
+    pub(crate) fn new(numbers: &[f64]) -> Self {
+        let lanes = lanes(numbers);
+        Self { norm: dot(&lanes, &lanes).sqrt(), lanes }
+    }
+
+    /// The cosine of the angle to another one; not a number, or infinite, where that is undefined or out of a double's range.
+    pub(crate) fn cosine(&self, other: &Self) -> f64 {
+        dot(&self.lanes, &other.lanes) / (self.norm * other.norm)
+    }
+}
+
+impl Matrix {
+    /// No rows yet, of `dim` numbers each.
+    pub(crate) fn new(dim: usize) -> Self {
+        Self { dim, numbers: Numbers::singles(Coding::Exact, dim), norms: Vec::new() }
+    }
+
+    pub(crate) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.norms.len()
+    }
+
+    /// A row's numbers.
+    pub(crate) fn row(&self, row: usize) -> Vec<f64> {
+        let mut numbers = Vec::with_capacity(self.dim);
+        self.numbers.read(row, self.dim, &mut numbers);
+        numbers
+    }
+
+    /// Appends a row.
+    pub(crate) fn push(&mut self, row: &[f64]) {
+        let exceptions = self.fit(row);
+        self.numbers.push(row, exceptions);
+        self.norms.push(Probe::new(row).norm);
+    }
+
+    /// Replaces a row.
+    pub(crate) fn set(&mut self, at: usize, row: &[f64]) {
+        let exceptions = self.fit(row);
+        match &mut self.numbers {
+            Numbers::Singles { rows, exceptions: all, .. } => {
+                rows.set(at, row);
+                all.remove(&at);
+                if !exceptions.is_empty() {
+                    all.insert(at, exceptions);
+                }
+            }
+            Numbers::Doubles(rows) => rows.set(at, row),
+        }
+        self.norms[at] = Probe::new(row).norm;
+    }
+
+    /// These rows, in this order.
+    pub(crate) fn gather(&self, rows: &[usize]) -> Self {
+        let numbers = match &self.numbers {
+            Numbers::Singles { coding, rows: blocks, exceptions } => {
+                let of_row = |(to, from)| Some((to, exceptions.get(from)?.clone()));
+                let exceptions = if exceptions.is_empty() {
+                    BTreeMap::new()
+                } else {
+                    rows.iter().enumerate().filter_map(of_row).collect()
+                };
+                Numbers::Singles { coding: *coding, rows: blocks.gather(rows), exceptions }
+            }
+            Numbers::Doubles(blocks) => Numbers::Doubles(blocks.gather(rows)),
+        };
+        Self { dim: self.dim, numbers, norms: rows.iter().map(|&row| self.norms[row]).collect() }
+    }
+
+    /// Changes how numbers are kept until a row fits, and returns the row's exceptions. It happens at most twice in the life of a matrix.
+    fn fit(&mut self, row: &[f64]) -> Exceptions {
+        if let Some(exceptions) = self.numbers.exceptions(row) {
+            return exceptions;
+        }
+        if let Numbers::Singles { coding: Coding::Exact, .. } = self.numbers
+            && let Some(exceptions) = Coding::Shortest.exceptions(row)
+            && let Some(numbers) = self.recoded(Numbers::singles(Coding::Shortest, self.dim))
+        {
+            self.numbers = numbers;
+            return exceptions;
+        }
+        self.numbers =
+            self.recoded(Numbers::Doubles(Blocks::new(self.dim))).expect("doubles hold whatever a row can have in it");
+        Vec::new()
+    }
+
+    /// All rows in another form, unless one does not fit it.
+    fn recoded(&self, mut numbers: Numbers) -> Option<Numbers> {
+        let mut row = Vec::with_capacity(self.dim);
+        for i in 0..self.len() {
+            row.clear();
+            self.numbers.read(i, self.dim, &mut row);
+            let exceptions = numbers.exceptions(&row)?;
+            numbers.push(&row, exceptions);
+        }
+        Some(numbers)
+    }
+
+    /// The cosine of the angle between a row and `probe`, from the row's true numbers.
+    pub(crate) fn cosine(&self, row: usize, probe: &Probe) -> f64 {
+        let product = match &self.numbers {
+            Numbers::Singles { coding: Coding::Exact, rows, exceptions } if !exceptions.contains_key(&row) => {
+                rows.dot(row, &probe.lanes)
+            }
+            Numbers::Singles { .. } => dot(&lanes(&self.row(row)), &probe.lanes),
+            Numbers::Doubles(rows) => rows.dot(row, &probe.lanes),
+        };
+        product / (probe.norm * self.norms[row])
+    }
+
+    /// What [`cosine`](Self::cosine) cannot exceed, where that is much cheaper to find.
+    ///
+    /// It is the cosine with the singles *y* in place of the row's true numbers *x*, plus 2⁻²³. Let *q* be the probe and *n* ≤ 2²⁴ the
+    /// number of dimensions. Each *y* is *x* rounded to a single, exceptions included, so |*x* − *y*| ≤ 2⁻²⁴|*x*| + 2⁻¹⁵⁰ (the second for
+    /// numbers below the normal ones), and by Cauchy and Schwarz the two products differ by at most
+    /// (2⁻²⁴ + 2⁻¹⁵⁰·√*n*/‖*x*‖)·‖*q*‖‖*x*‖ ≤ (2⁻²⁴ + 2⁻³⁸)·‖*q*‖‖*x*‖ where ‖*x*‖ ≥ 2⁻¹⁰⁰. Summing up in doubles adds an error of at most
+    /// 2·*n*·2⁻⁵³·‖*q*‖‖*x*‖ ≤ 2⁻²⁸·‖*q*‖‖*x*‖ to either product, as long as nothing overflows or falls below the normal doubles, which
+    /// the ranges of the norms rule out. Both are divided by the same number, which differs from ‖*q*‖‖*x*‖ by a factor of
+    /// 1 ± 2⁻²⁷. All in all they differ by less than (2⁻²⁴ + 2⁻³⁸ + 2⁻²⁷)(1 + 2⁻²⁶) + 2⁻⁵¹ < 2⁻²³.
+    pub(crate) fn cosine_bound(&self, row: usize, probe: &Probe) -> Option<f64> {
+        const PROBE_NORMS: std::ops::Range<f64> = 1e-100..1e100;
+        const ROW_NORMS: std::ops::Range<f64> = 1e-30..1e60;
+        const DIM_MAX: usize = 1 << 24;
+        let Numbers::Singles { coding, rows, exceptions } = &self.numbers else { return None };
+        let norm = self.norms[row];
+        let cheaper = *coding == Coding::Shortest || exceptions.contains_key(&row);
+        (cheaper && self.dim <= DIM_MAX && PROBE_NORMS.contains(&probe.norm) && ROW_NORMS.contains(&norm))
+            .then(|| rows.dot(row, &probe.lanes) / (probe.norm * norm) + f64::from(f32::EPSILON))
+    }
+}
+
+impl Numbers {
+    fn singles(coding: Coding, dim: usize) -> Self {
+        Self::Singles { coding, rows: Blocks::new(dim), exceptions: BTreeMap::new() }
+    }
+
+    /// What would have to be noted beside a row; `None` if the row does not fit.
+    fn exceptions(&self, row: &[f64]) -> Option<Exceptions> {
+        match self {
+            Self::Singles { coding, .. } => coding.exceptions(row),
+            Self::Doubles(_) => Some(Vec::new()),
+        }
+    }
+
+    fn push(&mut self, row: &[f64], noted: Exceptions) {
+        match self {
+            Self::Singles { rows, exceptions, .. } => {
+                if !noted.is_empty() {
+                    exceptions.insert(rows.len(), noted);
+                }
+                rows.push(row);
+            }
+            Self::Doubles(rows) => rows.push(row),
+        }
+    }
+
+    /// Appends a row's numbers to `out`, which is empty.
+    fn read(&self, row: usize, dim: usize, out: &mut Vec<f64>) {
+        match self {
+            Self::Singles { coding, rows, exceptions } => {
+                let singles = rows.row(row).iter().flat_map(|line| line.0).take(dim);
+                out.extend(singles.map(|single| coding.decode(single)));
+                for &(i, x) in exceptions.get(&row).into_iter().flatten() {
+                    out[i] = x;
+                }
+            }
+            Self::Doubles(rows) => out.extend(rows.row(row).iter().flat_map(|line| line.0).take(dim)),
+        }
+    }
+}

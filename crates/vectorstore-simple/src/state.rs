@@ -1,0 +1,149 @@
+//! What a store holds, and how it changes.
+
+use std::collections::HashSet;
+
+use indexmap::IndexMap;
+use raw_json::{PyString, RawJson, Value};
+use schema::Node;
+use vectorstore::{Error, Result, metadata_dict, recorded_ref_doc_id};
+
+use crate::vectors::{Stored, Vectors};
+
+/// The content of a store. The three maps are as independent of each other as in the file.
+#[derive(Clone, Default)]
+pub(crate) struct State {
+    pub(crate) vectors: Vectors,
+    /// The document of each node, `"None"` for none.
+    pub(crate) ref_doc_ids: IndexMap<PyString, PyString>,
+    pub(crate) metadata: MetadataDict,
+    /// Everything else that stood at the top level of the file.
+    pub(crate) other: IndexMap<PyString, RawJson>,
+    /// How often it has changed since it was loaded or made.
+    pub(crate) revision: u64,
+}
+
+/// The metadata of each node.
+#[derive(Clone)]
+pub(crate) enum MetadataDict {
+    /// The file had none, being of LlamaIndex 0.8 or older.
+    Absent,
+    /// The file had `null`.
+    Null,
+    Entries(IndexMap<PyString, RawJson>),
+}
+
+impl Default for MetadataDict {
+    fn default() -> Self {
+        Self::Entries(IndexMap::new())
+    }
+}
+
+impl MetadataDict {
+    pub(crate) fn get(&self, id: &PyString) -> Option<&RawJson> {
+        match self {
+            Self::Absent | Self::Null => None,
+            Self::Entries(entries) => entries.get(id),
+        }
+    }
+
+    fn entries_mut(&mut self) -> &mut IndexMap<PyString, RawJson> {
+        if let Self::Absent | Self::Null = self {
+            *self = Self::default();
+        }
+        match self {
+            Self::Entries(entries) => entries,
+            Self::Absent | Self::Null => unreachable!("it was just replaced"),
+        }
+    }
+}
+
+/// What is stored of a node.
+pub(crate) struct Addition<'a> {
+    id: &'a PyString,
+    embedding: &'a [f64],
+    ref_doc_id: PyString,
+    metadata: Value,
+}
+
+impl<'a> Addition<'a> {
+    /// What can be found wrong with a node without knowing the store.
+    pub(crate) fn of(node: &'a Node) -> Result<Self> {
+        let id = &node.id;
+        let embedding = node.embedding.as_deref().filter(|embedding| !embedding.is_empty());
+        let embedding = embedding.ok_or_else(|| Error::MissingEmbedding { id: id.clone() })?;
+        if let Some((index, &value)) = embedding.iter().enumerate().find(|(_, x)| !x.is_finite()) {
+            return Err(Error::NotFinite { id: id.clone(), index, value });
+        }
+        let metadata = Value::Object(metadata_dict(node)?);
+        Ok(Self { id, embedding, ref_doc_id: recorded_ref_doc_id(node)?, metadata })
+    }
+}
+
+impl State {
+    /// Whether all can be added: their embeddings are as long as the store's, or as each other's.
+    pub(crate) fn check(&self, additions: &[Addition<'_>]) -> Result<()> {
+        let Some(first) = additions.first() else { return Ok(()) };
+        let expected = self.vectors.dim().unwrap_or(first.embedding.len());
+        match additions.iter().find(|addition| addition.embedding.len() != expected) {
+            None => Ok(()),
+            Some(other) => Err(Error::Dimension { id: other.id.clone(), expected, found: other.embedding.len() }),
+        }
+    }
+
+    /// Whether the node is there already, with the same in it.
+    pub(crate) fn has(&self, addition: &Addition<'_>) -> bool {
+        let same_numbers = match self.vectors.get(addition.id) {
+            Some(Stored::Row(row)) => {
+                row.iter().map(|x| x.to_bits()).eq(addition.embedding.iter().map(|x| x.to_bits()))
+            }
+            _ => false,
+        };
+        same_numbers
+            && self.ref_doc_ids.get(addition.id) == Some(&addition.ref_doc_id)
+            && self.metadata.get(addition.id).is_some_and(|raw| raw.value() == addition.metadata)
+    }
+
+    /// Adds what [`check`](Self::check) let through.
+    pub(crate) fn add(&mut self, addition: Addition<'_>) {
+        self.vectors.set(addition.id.clone(), addition.embedding);
+        self.ref_doc_ids.insert(addition.id.clone(), addition.ref_doc_id);
+        self.metadata.entries_mut().insert(addition.id.clone(), addition.metadata.into());
+        self.revision += 1;
+    }
+
+    /// The nodes of a document.
+    pub(crate) fn nodes_of(&self, ref_doc_id: &PyString) -> HashSet<PyString> {
+        let of_document = self.ref_doc_ids.iter().filter(|(_, id)| *id == ref_doc_id);
+        of_document.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Those of some nodes that are in any of the three maps.
+    pub(crate) fn known(&self, ids: &[PyString]) -> HashSet<PyString> {
+        let known = |id: &&PyString| {
+            self.vectors.contains(id) || self.ref_doc_ids.contains_key(*id) || self.metadata.get(id).is_some()
+        };
+        ids.iter().filter(known).cloned().collect()
+    }
+
+    /// Removes nodes from all three maps, each in one pass.
+    pub(crate) fn remove(&mut self, ids: &HashSet<PyString>) {
+        self.vectors.retain(|id| !ids.contains(id));
+        self.ref_doc_ids.retain(|id, _| !ids.contains(id));
+        if let MetadataDict::Entries(entries) = &mut self.metadata {
+            entries.retain(|id, _| !ids.contains(id));
+        }
+        self.revision += 1;
+    }
+
+    /// Whether no node is in any of the three maps.
+    pub(crate) fn is_empty(&self) -> bool {
+        let no_metadata = !matches!(&self.metadata, MetadataDict::Entries(entries) if !entries.is_empty());
+        self.vectors.is_empty() && self.ref_doc_ids.is_empty() && no_metadata
+    }
+
+    /// Removes all nodes. What else the file had stays.
+    pub(crate) fn clear(&mut self) {
+        let revision = self.revision + 1;
+        *self = Self { other: std::mem::take(&mut self.other), revision, ..Self::default() };
+    }
+}

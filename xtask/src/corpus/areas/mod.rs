@@ -1,0 +1,54 @@
+//! The areas of a case's answers: how each question is put to our stores.
+
+mod chat;
+mod context;
+mod docstore;
+mod graphs;
+mod index_store;
+mod load;
+mod ops;
+mod vectors;
+
+use anyhow::Result;
+use colca::raw_json::Value;
+
+use super::answers::{Answers, Area, Outcome};
+use super::case::Case;
+
+/// Answers all that can be answered.
+pub(super) async fn run(case: &Case, answers: &mut Answers) -> Result<()> {
+    match case.kind().as_str() {
+        "chat" => return chat::run(case, answers).await,
+        "pipeline" => {
+            not_yet(case, answers, Area::Pipeline, "pipeline");
+            return Ok(());
+        }
+        "single_file" => return context::single_file(case, answers).await,
+        _ => {}
+    }
+    let Some(ctx) = context::open(case, answers).await? else { return Ok(()) };
+    context::repersist(case, &ctx, answers).await?;
+    docstore::run(case, &ctx, answers).await?;
+    index_store::run(case, &ctx, answers).await?;
+    vectors::run(case, &ctx, answers).await?;
+    graphs::run(case, &ctx, answers).await?;
+    load::run(case, &ctx, answers).await?;
+    for area in ["retrieve", "ref_doc_info_by_index", "simple_keywords"] {
+        not_yet(case, answers, Area::Retrieve, area);
+    }
+    ops::run(case, &ctx, answers).await
+}
+
+/// Notes answers that nothing here can give so far, one for each entry.
+fn not_yet(case: &Case, answers: &mut Answers, area: Area, part: &str) {
+    match case.expect.get(part) {
+        None => {}
+        Some(Value::Object(entries)) => {
+            for (key, value) in entries {
+                let n = value.as_array().map_or(1, <[Value]>::len);
+                (0..n).for_each(|_| answers.put(area, &[part, &key.to_string()], Outcome::NotYet));
+            }
+        }
+        Some(_) => answers.put(area, &[part], Outcome::NotYet),
+    }
+}

@@ -1,0 +1,125 @@
+//! Whether the comparison would notice a wrong answer: alters recorded answers at random and demands that each alteration is reported.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use colca::raw_json::{PyString, Value};
+
+use super::answers::{Answer, Outcome};
+use super::case::Case;
+use super::{answer, find_cases};
+
+/// Parts of `expect.json` that are about the recording itself.
+const NOT_ANSWERS: [&str; 4] = ["described_by", "generator", "files", "answers_are_after_renaming"];
+
+/// Alters `alterations` answers, one at a time, in cases chosen at random from the folders.
+pub(crate) fn run(dirs: &[PathBuf], alterations: usize, seed: u64) -> Result<()> {
+    let cases = find_cases(dirs)?;
+    let mut random = Random(seed);
+    let mut tried = 0;
+    let mut unnoticed = Vec::new();
+    let mut rounds = 0;
+    while tried < alterations && rounds < 20 * alterations {
+        rounds += 1;
+        let case = &cases[random.below(cases.len())];
+        let before = answer(case)?;
+        let mut leaves = Vec::new();
+        collect_leaves(&case.expect, &mut Vec::new(), &mut leaves);
+        if leaves.is_empty() {
+            continue;
+        }
+        let path = &leaves[random.below(leaves.len())];
+        let covering = before.iter().filter(|answer| path.starts_with(&answer.path)).max_by_key(|answer| answer.path.len());
+        match covering {
+            // Deviations say why an answer is not LlamaIndex's; what has no answer so far cannot notice anything.
+            Some(Answer { outcome: Outcome::Deviation(_) | Outcome::NotYet | Outcome::Failed(_), .. }) => continue,
+            Some(Answer { outcome: Outcome::Passed, .. }) => {}
+            None => {
+                unnoticed.push(format!("{} {}: compared with nothing", case.name(), path.join("/")));
+                continue;
+            }
+        }
+        tried += 1;
+        let mut altered = case.clone();
+        let change = alter(at(&mut altered.expect, path), &mut random);
+        let failures = |case: &Case| -> Result<usize> {
+            // A recording that cannot be understood any more is noticed too.
+            Ok(answer(case).map_or(usize::MAX, |answers| {
+                answers.iter().filter(|answer| matches!(answer.outcome, Outcome::Failed(_))).count()
+            }))
+        };
+        if failures(&altered)? <= failures(case)? {
+            unnoticed.push(format!("{} {}: {change}", case.name(), path.join("/")));
+        }
+    }
+    for place in &unnoticed {
+        println!("unnoticed: {place}");
+    }
+    println!("{} of {tried} alterations were noticed (seed {seed})", tried - unnoticed.len().min(tried));
+    if !unnoticed.is_empty() || tried == 0 {
+        bail!("the comparison has holes");
+    }
+    Ok(())
+}
+
+/// The places of all scalars that are answers.
+fn collect_leaves(value: &Value, path: &mut Vec<String>, leaves: &mut Vec<Vec<String>>) {
+    let mut below = |key: String, value: &Value| {
+        // The value of a tag is judged with the tag; what is only told for information is not compared.
+        if key == "$repr" || (path.is_empty() && NOT_ANSWERS.contains(&key.as_str())) {
+            return;
+        }
+        path.push(key);
+        collect_leaves(value, path, leaves);
+        path.pop();
+    };
+    match value {
+        Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| below(i.to_string(), item)),
+        Value::Object(entries) => entries.iter().for_each(|(key, value)| below(key.to_string(), value)),
+        _ => leaves.push(path.clone()),
+    }
+}
+
+fn at<'a>(value: &'a mut Value, path: &[String]) -> &'a mut Value {
+    path.iter().fold(value, |value, key| match value {
+        Value::Array(items) => &mut items[key.parse::<usize>().expect("a list is entered by a position")],
+        Value::Object(entries) => {
+            let (_, _, value) = entries.get_full_mut(&PyString::from(key.as_str())).expect("the place was just found");
+            value
+        }
+        _ => unreachable!("scalars have nothing below them"),
+    })
+}
+
+/// Makes a scalar another one and tells how.
+fn alter(value: &mut Value, random: &mut Random) -> String {
+    let before = value.to_string();
+    *value = match &*value {
+        Value::Null => Value::from("not null"),
+        Value::Bool(b) => Value::from(!b),
+        Value::Int(n) => Value::from(n.wrapping_add(1)),
+        Value::Float(x) if random.below(2) == 0 => Value::from(x + 1.0),
+        Value::Float(x) => Value::from(-x - 0.5),
+        Value::String(s) => {
+            let mut points: Vec<u32> = s.code_points().collect();
+            let at = random.below(points.len() + 1);
+            points.insert(at, u32::from('q'));
+            Value::String(PyString::from_code_points(points))
+        }
+        other => Value::from(vec![other.clone()]),
+    };
+    format!("{before} made {value}")
+}
+
+/// A small generator of random numbers (SplitMix64), so that a seed repeats a run on every platform.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % n.max(1) as u64) as usize
+    }
+}

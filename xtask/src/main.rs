@@ -1,0 +1,104 @@
+//! The automation of the workspace: `cargo xtask` lists the commands. Each lives in the file of its name.
+
+mod corpus;
+mod corpus_data;
+mod features;
+mod metadata;
+mod process;
+mod test;
+mod tidy;
+mod torture;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Everything that builds, checks and measures this workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that must pass before a change lands. CI runs this
+    Test,
+    /// Checks the rules of the house: floors, dependencies, READMEs, absences. Takes a second
+    Tidy,
+    /// Checks that each crate compiles alone: without features, with the default ones, with each by itself
+    Features {
+        /// Also every pair of features
+        #[arg(long)]
+        all: bool,
+    },
+    /// The long checks: Miri, other platforms, the oldest Rust, a hundred times more random cases
+    Torture {
+        /// Ask rustup for the toolchains, components and targets that are missing
+        #[arg(long)]
+        install: bool,
+    },
+    /// Compares with LlamaIndex's recorded answers, and prints what agrees, by version and area
+    Corpus {
+        /// Folders of recordings, laid out as xtask/corpus/README.md says. Default: the repository's own
+        dirs: Vec<PathBuf>,
+        /// Also name every deviation and every question that cannot be answered yet
+        #[arg(long, short)]
+        verbose: bool,
+        /// Instead alter this many recorded answers at random, and demand that each alteration is noticed
+        #[arg(long, value_name = "N")]
+        self_test: Option<usize>,
+        /// What the self-test's random choices start from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// For maintainers: packs recorded LlamaIndex directories into xtask/corpus
+    CorpusPack {
+        /// The folder of recordings, laid out as xtask/corpus/README.md says
+        source: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Test => return test::run(),
+        Command::Tidy => tidy::run(),
+        Command::Features { all } => features::run(all),
+        Command::Torture { install } => torture::run(install),
+        Command::Corpus { dirs, self_test: Some(alterations), seed, .. } => corpus::self_test(&dirs, alterations, seed),
+        Command::Corpus { dirs, verbose, .. } => corpus::run(&dirs, verbose),
+        Command::CorpusPack { source } => corpus_data::pack(&source, &corpus_data::archives(&root())),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How many alterations of recorded answers the self-test tries.
+const ALTERATIONS: usize = 150;
+const ALTERATIONS_OF_TORTURE: usize = 5000;
+
+/// The corpus step of `test`: the comparison, and whether it would notice a wrong answer. Every answer counts as a test.
+fn corpus_step() -> Result<test::Counts> {
+    let counts = corpus::compare(&[], false)?;
+    corpus::self_test(&[], ALTERATIONS, 1)?;
+    Ok(counts)
+}
+
+/// The corpus step of `torture`.
+fn corpus_self_test() -> Result<()> {
+    corpus::self_test(&[], ALTERATIONS_OF_TORTURE, 2)
+}
+
+/// The root of the workspace.
+fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().expect("xtask lies in the workspace").to_path_buf()
+}
