@@ -39,12 +39,11 @@ impl Graph {
 
     /// Adds a triplet, unless it is there.
     pub(crate) fn add_triplet(&mut self, triplet: &Triplet) -> Id {
-        if let Some(id) = self.triplets.id(triplet) {
-            return id;
-        }
-        let id = self.triplets.insert(triplet.clone(), None);
-        for end in triplet.ends() {
-            self.incident.entry(end.clone()).or_default().push(id);
+        let (id, is_new) = self.triplets.insert_new(triplet, None);
+        if is_new {
+            for end in triplet.ends() {
+                self.incident.entry(end.clone()).or_default().insert(id);
+            }
         }
         id
     }
@@ -52,19 +51,13 @@ impl Graph {
     /// Gives a triplet a relation of its own, under the key that today's Python looks it up by. If another triplet's relation
     /// stands there, because ids with a `_` in them spell the same key, it stands elsewhere until that one is gone.
     pub(crate) fn set_relation(&mut self, triplet: Id, raw: RawJson) {
-        let mut todo = vec![(triplet, raw)];
-        while let Some((triplet, raw)) = todo.pop() {
-            for waiting in self.place_relation(triplet, raw).into_iter().rev() {
-                todo.extend(self.relation(waiting).map(|relation| (waiting, relation.encode())));
-            }
-        }
+        let freed = self.place_relation(triplet, raw);
+        self.settle(freed.into_iter().collect());
     }
 
-    /// Returns the triplets that waited for the key from which the relation was taken.
-    fn place_relation(&mut self, triplet: Id, raw: RawJson) -> BTreeSet<Id> {
-        let Some((ends, old)) = self.triplets.by_id(triplet).map(|(ends, old)| (ends.clone(), *old)) else {
-            return BTreeSet::new();
-        };
+    /// Returns the key that the relation stood under, if it was moved.
+    fn place_relation(&mut self, triplet: Id, raw: RawJson) -> Option<PyString> {
+        let (ends, old) = self.triplets.by_id(triplet).map(|(ends, old)| (ends.clone(), *old))?;
         let key = relation_key(&ends);
         let stands = old.and_then(|old| self.relations.by_id(old));
         let (own, proper) = stands.map_or((false, false), |(now, stored)| (stored.uses == 1, *now == key));
@@ -73,18 +66,29 @@ impl Graph {
             self.displaced.entry(key.clone()).or_default().insert(triplet);
         }
         if own && (proper || taken) {
-            if let Some(stored) = old.and_then(|old| self.relations.by_id_mut(old)) {
-                stored.raw = raw;
-            }
-            return BTreeSet::new();
+            self.relations.by_id_mut(old?)?.raw = raw;
+            return None;
         }
-        let waiting = old.and_then(|old| self.release(old)).unwrap_or_default();
+        let freed = old.and_then(|old| self.release(old));
         let relation = self.relations.insert(self.free_key(&key, &ends), StoredRelation { raw, uses: 1 });
         self.orphans.remove(&relation);
-        if let Some(slot) = self.triplets.by_id_mut(triplet) {
-            *slot = Some(relation);
+        *self.triplets.by_id_mut(triplet)? = Some(relation);
+        freed
+    }
+
+    /// Gives each of the keys to the first triplet that waits for it.
+    fn settle(&mut self, mut freed: Vec<PyString>) {
+        while let Some(key) = freed.pop() {
+            while let Some(triplet) = self.displaced.get_mut(&key).and_then(BTreeSet::pop_first) {
+                if let Some(relation) = self.relation(triplet) {
+                    freed.extend(self.place_relation(triplet, relation.encode()));
+                    break;
+                }
+            }
+            if self.displaced.get(&key).is_some_and(BTreeSet::is_empty) {
+                self.displaced.remove(&key);
+            }
         }
-        waiting
     }
 
     /// Whether another relation stands under the key.
@@ -102,15 +106,14 @@ impl Graph {
         key
     }
 
-    /// Counts one triplet of a relation less. After the last it is removed; returns the triplets that wait for its key.
-    fn release(&mut self, relation: Id) -> Option<BTreeSet<Id>> {
+    /// Counts one triplet of a relation less. After the last it is removed, and its key returned.
+    fn release(&mut self, relation: Id) -> Option<PyString> {
         let stored = self.relations.by_id_mut(relation)?;
         stored.uses -= 1;
         if stored.uses > 0 {
             return None;
         }
-        let (key, _) = self.relations.remove_id(relation)?;
-        Some(self.displaced.remove(&key).unwrap_or_default())
+        self.relations.remove_id(relation).map(|(key, _)| key)
     }
 
     /// What a deletion with this filter removes.
@@ -146,45 +149,35 @@ impl Graph {
 
     /// Removes what is doomed, and the relations that belong to nothing else.
     pub(crate) fn delete(&mut self, doomed: Doomed) -> Deleted {
-        let mut deleted = Deleted { nodes: doomed.nodes.len(), triplets: doomed.triplets.len(), relations: 0 };
-        let (mut ends, mut waiting) = (HashSet::new(), BTreeSet::new());
+        let (nodes, triplets) = (doomed.nodes.len(), doomed.triplets.len());
+        let mut freed = Vec::new();
         for id in doomed.triplets {
             let Some((triplet, relation)) = self.triplets.remove_id(id) else { continue };
-            if let Some(freed) = relation.and_then(|relation| self.release(relation)) {
-                deleted.relations += 1;
-                waiting.extend(freed);
-            }
-            ends.extend(triplet.ends().cloned());
-        }
-        for end in ends {
-            if let Some(incident) = self.incident.get_mut(&end) {
-                incident.retain(|id| self.triplets.by_id(*id).is_some());
-                if incident.is_empty() {
-                    self.incident.remove(&end);
+            freed.extend(relation.and_then(|relation| self.release(relation)));
+            for end in triplet.ends() {
+                if let Some(incident) = self.incident.get_mut(end) {
+                    incident.remove(&id);
+                    if incident.is_empty() {
+                        self.incident.remove(end);
+                    }
                 }
             }
         }
         for id in &doomed.nodes {
             self.nodes.remove(id);
         }
-        let nodes: HashSet<PyString> = doomed.nodes.into_iter().collect();
-        let (relations, displaced) = (&mut self.relations, &mut self.displaced);
+        let gone: HashSet<PyString> = doomed.nodes.into_iter().collect();
+        let relations = &mut self.relations;
         self.orphans.retain(|&id| {
-            let names = |stored: &StoredRelation| stored.ends().ends().any(|end| nodes.contains(end));
-            if !relations.by_id(id).is_some_and(|(_, stored)| names(stored)) {
+            let names_one = |stored: &StoredRelation| stored.ends().ends().any(|end| gone.contains(end));
+            if !relations.by_id(id).is_some_and(|(_, stored)| names_one(stored)) {
                 return true;
             }
-            if let Some((key, _)) = relations.remove_id(id) {
-                deleted.relations += 1;
-                waiting.extend(displaced.remove(&key).unwrap_or_default());
-            }
+            freed.extend(relations.remove_id(id).map(|(key, _)| key));
             false
         });
-        for id in waiting {
-            if let Some(relation) = self.relation(id) {
-                self.set_relation(id, relation.encode());
-            }
-        }
-        deleted
+        let relations = freed.len();
+        self.settle(freed);
+        Deleted { nodes, triplets, relations }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Graph {
     /// With the relation that belongs to each, if there is one.
     pub(crate) triplets: Ordered<Triplet, Option<Id>>,
     /// The triplets at each end, in order. An end need not be a node.
-    pub(crate) incident: HashMap<PyString, Vec<Id>>,
+    pub(crate) incident: HashMap<PyString, BTreeSet<Id>>,
     /// The relations that no triplet names.
     pub(crate) orphans: HashSet<Id>,
     /// For keys of relations, the triplets that spell the same key and whose relation stands elsewhere.

@@ -104,7 +104,6 @@ impl Graph {
             }
             matches.push((id, found));
         }
-        self.orphans = self.relations.iter().map(|(id, ..)| id).collect();
         for (triplet, relation) in matches {
             let Some(relation) = relation else { continue };
             if let Some(stored) = self.relations.by_id_mut(relation) {
@@ -113,8 +112,8 @@ impl Graph {
             if let Some(slot) = self.triplets.by_id_mut(triplet) {
                 *slot = Some(relation);
             }
-            self.orphans.remove(&relation);
         }
+        self.orphans = self.relations.iter().filter(|(.., stored)| stored.uses == 0).map(|(id, ..)| id).collect();
     }
 }
 

@@ -50,15 +50,21 @@ impl<K: Clone + Eq + Hash, V> Ordered<K, V> {
     }
 
     pub(crate) fn insert(&mut self, key: K, value: V) -> Id {
-        if let Some(id) = self.id(&key) {
-            self.entries.insert(id, (key, value));
-            return id;
-        }
-        let id = self.next;
-        self.next += 1;
-        self.ids.insert(key.clone(), id);
+        let id = *self.ids.entry(key.clone()).or_insert(self.next);
         self.entries.insert(id, (key, value));
+        self.next = self.next.max(id + 1);
         id
+    }
+
+    /// Inserts a value, unless the key is there, and tells whether it was inserted.
+    pub(crate) fn insert_new(&mut self, key: &K, value: V) -> (Id, bool) {
+        let id = *self.ids.entry(key.clone()).or_insert(self.next);
+        let is_new = id == self.next;
+        if is_new {
+            self.entries.insert(id, (key.clone(), value));
+            self.next += 1;
+        }
+        (id, is_new)
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
@@ -100,6 +106,7 @@ mod tests {
         assert_eq!(map.remove(&"a"), Some(1));
         assert_eq!(map.remove(&"a"), None);
         assert!(map.insert("a", 3) > ids[2]);
+        assert_eq!(map.insert_new(&"b", 9), (ids[1], false));
         let entries: Vec<_> = map.iter().map(|(_, key, value)| (*key, *value)).collect();
         assert_eq!(entries, [("b", 2), ("c", 1), ("a", 3)]);
         assert_eq!(map.remove_id(ids[1]), Some(("b", 2)));

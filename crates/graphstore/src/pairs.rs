@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, OnceLock};
 
@@ -20,8 +20,19 @@ pub(crate) struct Pairs {
 
 #[derive(Debug, Clone, Default)]
 struct Entries {
-    list: Vec<(RawJson, Option<Pair>)>,
-    known: HashSet<Pair>,
+    list: BTreeMap<usize, RawJson>,
+    /// Where each pair is in the list. Old versions wrote duplicates.
+    known: HashMap<Pair, Vec<usize>>,
+}
+
+impl Entries {
+    fn push(&mut self, raw: RawJson, pair: Option<Pair>) {
+        let place = self.list.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.list.insert(place, raw);
+        if let Some(pair) = pair {
+            self.known.entry(pair).or_default().push(place);
+        }
+    }
 }
 
 impl Pairs {
@@ -37,7 +48,7 @@ impl Pairs {
     /// The first entries, at most `most`.
     pub(crate) fn first(&self, most: usize) -> Vec<RawJson> {
         match (self.entries.get(), &self.raw) {
-            (Some(entries), _) => entries.list.iter().take(most).map(|(raw, _)| raw.clone()).collect(),
+            (Some(entries), _) => entries.list.values().take(most).cloned().collect(),
             (None, Some(raw)) => first_of(raw, most),
             (None, None) => Vec::new(),
         }
@@ -49,22 +60,21 @@ impl Pairs {
     }
 
     pub(crate) fn contains(&self, pair: &Pair) -> bool {
-        self.entries().known.contains(pair)
+        self.entries().known.contains_key(pair)
     }
 
     /// Appends a pair that is not there.
     pub(crate) fn push(&mut self, pair: Pair) {
         let raw = RawJson::from(Value::from(vec![&pair.0, &pair.1]));
-        let entries = self.change();
-        entries.known.insert(pair.clone());
-        entries.list.push((raw, Some(pair)));
+        self.change().push(raw, Some(pair));
     }
 
     /// Takes out a pair, as often as it is there.
     pub(crate) fn remove(&mut self, pair: &Pair) {
         let entries = self.change();
-        entries.known.remove(pair);
-        entries.list.retain(|(_, found)| found.as_ref() != Some(pair));
+        for place in entries.known.remove(pair).unwrap_or_default() {
+            entries.list.remove(&place);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -74,7 +84,7 @@ impl Pairs {
     pub(crate) fn value(&self) -> Value {
         match &self.raw {
             Some(raw) => raw.value(),
-            None => Value::Array(self.entries().list.iter().map(|(raw, _)| raw.value()).collect()),
+            None => Value::Array(self.entries().list.values().map(RawJson::value).collect()),
         }
     }
 
@@ -83,9 +93,7 @@ impl Pairs {
             return json.raw(raw);
         }
         json.begin_array()?;
-        for (raw, _) in &self.entries().list {
-            json.raw(raw)?;
-        }
+        self.entries().list.values().try_for_each(|raw| json.raw(raw))?;
         json.end_array()
     }
 
@@ -94,8 +102,7 @@ impl Pairs {
             let mut entries = Entries::default();
             for raw in self.raw.iter().flat_map(|raw| first_of(raw, usize::MAX)) {
                 let pair = pair(&raw);
-                entries.known.extend(pair.clone());
-                entries.list.push((raw, pair));
+                entries.push(raw, pair);
             }
             Arc::new(entries)
         })

@@ -161,7 +161,7 @@ impl SimpleGraphStore {
     }
 
     /// Removes a triplet, as often as it is there (old versions wrote duplicates), and tells whether it was. A subject that
-    /// has nothing left is removed. Takes time in proportion to what the subject has.
+    /// has nothing left is removed.
     ///
     /// LlamaIndex's own `delete` never removes anything.
     pub fn delete(&self, subj: impl Into<PyString>, rel: impl Into<PyString>, obj: impl Into<PyString>) -> bool {

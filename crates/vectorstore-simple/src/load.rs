@@ -18,7 +18,7 @@ const LEGACY_REF_DOC_IDS: &str = "text_id_to_doc_id";
 impl State {
     /// Reads a file. The text is not kept: what stays raw is copied out of it.
     pub(crate) fn load(text: &Text) -> Result<Self> {
-        let mut state = Self { metadata: MetadataDict::Absent, ..Self::default() };
+        let mut state = Self::default();
         let mut irregular = HashSet::new();
         let mut ref_doc_ids_seen = false;
         let mut scanner = Scanner::new(text);

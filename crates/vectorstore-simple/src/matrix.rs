@@ -200,3 +200,79 @@ impl Numbers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use raw_json::shortest_f32;
+
+    /// Each number as far from its single as a number can be: half-way to the next one, of the sign that `probe` has there.
+    fn worst(singles: &[f32], probe: &[f64]) -> Vec<f64> {
+        let half_way = |(single, q): (&f32, &f64)| {
+            let to = if (*q > 0.0) == (*single > 0.0) { single.next_up() } else { single.next_down() };
+            let (a, b) = (f64::from(*single), f64::from(to));
+            a + 0.499_999 * (b - a)
+        };
+        singles.iter().zip(probe).map(half_way).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_cosine_exceeds_its_bound(
+            singles in prop::collection::vec(prop_oneof![-1.0_f32..1.0, -1e-20_f32..1e-20, 0.99_f32..1.01], 16..200),
+            probe in prop::collection::vec(-1.0_f64..1.0, 200),
+            parallel in any::<bool>(),
+        ) {
+            let probe: Vec<f64> =
+                if parallel { singles.iter().map(|x| f64::from(*x)).collect() } else { probe[..singles.len()].to_vec() };
+            let mut matrix = Matrix::new(singles.len());
+            let shortest: Vec<f64> = singles.iter().map(|x| shortest_f32(*x)).collect();
+            matrix.push(&shortest);
+            // A row of exceptions is not let in, but the bound holds for it too.
+            let far = worst(&singles, &probe);
+            let Numbers::Singles { coding, rows, exceptions } = &mut matrix.numbers else { panic!("singles fit") };
+            *coding = Coding::Shortest;
+            exceptions.insert(1, far.iter().copied().enumerate().collect());
+            rows.push(&far);
+            matrix.norms.push(Probe::new(&far).norm);
+            let probe = Probe::new(&probe);
+            for row in 0..2 {
+                let (cosine, bound) = (matrix.cosine(row, &probe), matrix.cosine_bound(row, &probe).unwrap());
+                prop_assert!(cosine <= bound && bound <= cosine + 3e-7, "{cosine} {bound}");
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_no_bound_where_it_would_not_hold() {
+        let mut matrix = Matrix::new(2);
+        matrix.push(&[0.1, 0.2]);
+        matrix.push(&[1e-40, 2e-40]);
+        matrix.push(&[0.0, 0.0]);
+        let bounds = |probe: &[f64]| {
+            (0..3).map(|row| matrix.cosine_bound(row, &Probe::new(probe)).is_some()).collect::<Vec<_>>()
+        };
+        assert_eq!(bounds(&[1.0, 0.0]), [true, false, false]);
+        assert_eq!(bounds(&[1e200, 0.0]), [false; 3]);
+        assert_eq!(bounds(&[f64::NAN, 0.0]), [false; 3]);
+    }
+
+    #[test]
+    fn a_matrix_takes_the_smallest_form_that_fits() {
+        let form = |rows: &[[f64; 16]]| {
+            let mut matrix = Matrix::new(16);
+            rows.iter().for_each(|row| matrix.push(row));
+            match matrix.numbers {
+                Numbers::Singles { coding: Coding::Exact, .. } => "exact",
+                Numbers::Singles { coding: Coding::Shortest, .. } => "shortest",
+                Numbers::Doubles(_) => "doubles",
+            }
+        };
+        assert_eq!(form(&[[0.5; 16], [f64::from(0.1_f32); 16]]), "exact");
+        assert_eq!(form(&[[0.5; 16], [0.1; 16]]), "shortest");
+        assert_eq!(form(&[[f64::from(0.1_f32); 16], [0.1; 16]]), "doubles");
+        assert_eq!(form(&[[0.1; 16], [f64::from(0.1_f32); 16]]), "doubles");
+        assert_eq!(form(&[[1.0 / 3.0; 16]]), "doubles");
+    }
+}

@@ -25,8 +25,6 @@ pub(crate) struct State {
 /// The metadata of each node.
 #[derive(Clone)]
 pub(crate) enum MetadataDict {
-    /// The file had none, being of LlamaIndex 0.8 or older.
-    Absent,
     /// The file had `null`.
     Null,
     Entries(IndexMap<PyString, RawJson>),
@@ -41,18 +39,18 @@ impl Default for MetadataDict {
 impl MetadataDict {
     pub(crate) fn get(&self, id: &PyString) -> Option<&RawJson> {
         match self {
-            Self::Absent | Self::Null => None,
+            Self::Null => None,
             Self::Entries(entries) => entries.get(id),
         }
     }
 
     fn entries_mut(&mut self) -> &mut IndexMap<PyString, RawJson> {
-        if let Self::Absent | Self::Null = self {
+        if let Self::Null = self {
             *self = Self::default();
         }
         match self {
             Self::Entries(entries) => entries,
-            Self::Absent | Self::Null => unreachable!("it was just replaced"),
+            Self::Null => unreachable!("it was just replaced"),
         }
     }
 }

@@ -33,14 +33,10 @@ impl State {
             json.string(ref_doc_id)?;
         }
         json.end_object()?;
+        json.key(&METADATA.into())?;
         match &self.metadata {
-            MetadataDict::Absent => {}
-            MetadataDict::Null => {
-                json.key(&METADATA.into())?;
-                json.value(&Value::Null)?;
-            }
+            MetadataDict::Null => json.value(&Value::Null)?,
             MetadataDict::Entries(entries) => {
-                json.key(&METADATA.into())?;
                 json.begin_object()?;
                 for (id, raw) in entries {
                     json.key(id)?;
@@ -66,18 +62,14 @@ impl State {
         let embeddings: Object = self.vectors.iter().map(|(id, stored)| (id.clone(), embedding(stored))).collect();
         let ref_doc_ids: Object = self.ref_doc_ids.iter().map(|(id, doc)| (id.clone(), doc.into())).collect();
         let metadata = match &self.metadata {
-            MetadataDict::Absent => None,
-            MetadataDict::Null => Some(Value::Null),
+            MetadataDict::Null => Value::Null,
             MetadataDict::Entries(entries) => {
-                Some(Value::Object(entries.iter().map(|(id, raw)| (id.clone(), raw.value())).collect()))
+                Value::Object(entries.iter().map(|(id, raw)| (id.clone(), raw.value())).collect())
             }
         };
-        let known = [
-            (EMBEDDINGS, Some(Value::Object(embeddings))),
-            (REF_DOC_IDS, Some(Value::Object(ref_doc_ids))),
-            (METADATA, metadata),
-        ];
-        let known = known.into_iter().filter_map(|(key, value)| Some((PyString::from(key), value?)));
+        let known =
+            [(EMBEDDINGS, Value::Object(embeddings)), (REF_DOC_IDS, Value::Object(ref_doc_ids)), (METADATA, metadata)];
+        let known = known.into_iter().map(|(key, value)| (PyString::from(key), value));
         Value::Object(known.chain(self.other.iter().map(|(key, raw)| (key.clone(), raw.value()))).collect())
     }
 }

@@ -30,7 +30,9 @@ impl Case {
         };
         let place = MemoryFs::new();
         let mut files = Vec::new();
-        for entry in std::fs::read_dir(dir.join("persist")).with_context(|| format!("no persist/ in {}", dir.display()))? {
+        for entry in
+            std::fs::read_dir(dir.join("persist")).with_context(|| format!("no persist/ in {}", dir.display()))?
+        {
             let entry = entry?;
             let name = entry.file_name().into_string().ok().context("a file name is not Unicode")?;
             let bytes = std::fs::read(entry.path())?;

@@ -66,7 +66,8 @@ pub(super) fn print(all: &[(Case, Answers)], verbose: bool) {
             }
         }
     }
-    let mut rows = vec![std::iter::once("version".to_owned()).chain(Area::ALL.map(|a| a.name().to_owned())).collect::<Vec<_>>()];
+    let mut rows =
+        vec![std::iter::once("version".to_owned()).chain(Area::ALL.map(|a| a.name().to_owned())).collect::<Vec<_>>()];
     for version in &versions {
         let cell = |area| cells.get(&(version.clone(), area)).copied().unwrap_or_default().cell();
         rows.push(std::iter::once(version.clone()).chain(Area::ALL.map(cell)).collect());

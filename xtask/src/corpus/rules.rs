@@ -47,6 +47,8 @@ rules! {
     PREPARED_ADDS = "D22", "vectors are added all or none, and not without an embedding";
     EMPTY_REQUEST = "D23", "an empty request deletes nothing";
     RENAMED_VECTOR_FILE = "D24", "directories of 0.6 to 0.8 open as they are";
+    COPIES = "D25", "what a store returns is a copy, which later changes do not touch";
+    GRAPH_VALUES = "D26", "values in a graph's lists that are no strings stay what they are";
 }
 
 /// Fails if a rule is not explained in `docs/compatibility.md`.

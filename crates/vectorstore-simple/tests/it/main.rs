@@ -23,12 +23,12 @@ fn load(text: &str) -> SimpleVectorStore {
     SimpleVectorStore::from_text(&Text::from(text)).unwrap()
 }
 
-/// What is written, and whether it counts as unchanged.
+/// What is written, and whether the store counts as unchanged.
 fn dump(store: &SimpleVectorStore) -> (String, bool) {
-    let (content, unchanged) = store.to_file().unwrap();
+    let file = store.store_file();
     let mut out = Vec::new();
-    content.write_to(&mut out).unwrap();
-    (String::from_utf8(out).unwrap(), unchanged)
+    file.content.write_to(&mut out).unwrap();
+    (String::from_utf8(out).unwrap(), file.revision == 0)
 }
 
 fn parse(text: &str) -> Value {

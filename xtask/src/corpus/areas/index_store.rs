@@ -28,7 +28,9 @@ pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers
     match python_error(&get("all")) {
         None => answers.equal(Area::IndexStore, &path, &get("all"), &super::docstore::ok(all)),
         Some((kind, message)) => {
-            let outcome = if structs.iter().any(|found| unknown_to_python(found, &kind, &message)) && structs.len() == stored.len() {
+            let outcome = if structs.iter().any(|found| unknown_to_python(found, &kind, &message))
+                && structs.len() == stored.len()
+            {
                 Outcome::Deviation(rules::UNKNOWN_STRUCTS)
             } else {
                 Outcome::Failed(format!("LlamaIndex: {kind}: {message}"))
