@@ -18,7 +18,7 @@ use colca::raw_json::Text;
 /// Copies a storage context: opens SRC, persists to DST, prints the report.
 #[derive(Parser)]
 #[command(
-    after_help = "Examples:\n  copy_context ./storage ./backup\n  copy_context --upgrade ./storage-of-0.6 ./storage\n  copy_context --json ./storage ./backup"
+    after_help = "Examples:\n  copy_context ./storage ./backup\n  copy_context --upgrade ./storage-of-0.6 ./storage\n  copy_context --json ./storage ./backup\n"
 )]
 struct Args {
     /// The context's folder, or a single file of LlamaIndex 0.5

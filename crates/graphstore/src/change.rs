@@ -71,7 +71,6 @@ impl Graph {
         }
         let freed = old.and_then(|old| self.release(old));
         let relation = self.relations.insert(self.free_key(&key, &ends), StoredRelation { raw, uses: 1 });
-        self.orphans.remove(&relation);
         *self.triplets.by_id_mut(triplet)? = Some(relation);
         freed
     }
@@ -165,17 +164,13 @@ impl Graph {
         }
         for id in &doomed.nodes {
             self.nodes.remove(id);
-        }
-        let gone: HashSet<PyString> = doomed.nodes.into_iter().collect();
-        let relations = &mut self.relations;
-        self.orphans.retain(|&id| {
-            let names_one = |stored: &StoredRelation| stored.ends().ends().any(|end| gone.contains(end));
-            if !relations.by_id(id).is_some_and(|(_, stored)| names_one(stored)) {
-                return true;
+            for relation in self.orphans.remove(id).unwrap_or_default() {
+                // Since the file was read, a triplet may have got it.
+                if self.relations.by_id(relation).is_some_and(|(_, stored)| stored.uses == 0) {
+                    freed.extend(self.relations.remove_id(relation).map(|(key, _)| key));
+                }
             }
-            freed.extend(relations.remove_id(id).map(|(key, _)| key));
-            false
-        });
+        }
         let relations = freed.len();
         self.settle(freed);
         Deleted { nodes, triplets, relations }

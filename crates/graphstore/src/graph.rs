@@ -35,8 +35,8 @@ pub(crate) struct Graph {
     pub(crate) triplets: Ordered<Triplet, Option<Id>>,
     /// The triplets at each end, in order. An end need not be a node.
     pub(crate) incident: HashMap<PyString, BTreeSet<Id>>,
-    /// The relations that no triplet names.
-    pub(crate) orphans: HashSet<Id>,
+    /// By their ends, the relations that no triplet named in the file.
+    pub(crate) orphans: HashMap<PyString, BTreeSet<Id>>,
     /// For keys of relations, the triplets that spell the same key and whose relation stands elsewhere.
     pub(crate) displaced: HashMap<PyString, BTreeSet<Id>>,
     pub(crate) top: TopLevel,
@@ -55,7 +55,7 @@ impl Default for Graph {
             relations: Ordered::default(),
             triplets: Ordered::default(),
             incident: HashMap::new(),
-            orphans: HashSet::new(),
+            orphans: HashMap::new(),
             displaced: HashMap::new(),
             top: PARTS.map(|part| (part.into(), None)).into(),
             original: None,

@@ -113,7 +113,11 @@ impl Graph {
                 *slot = Some(relation);
             }
         }
-        self.orphans = self.relations.iter().filter(|(.., stored)| stored.uses == 0).map(|(id, ..)| id).collect();
+        for (id, ..) in self.relations.iter().filter(|(.., stored)| stored.uses == 0) {
+            for end in ends[id].ends() {
+                self.orphans.entry(end.clone()).or_default().insert(id);
+            }
+        }
     }
 }
 

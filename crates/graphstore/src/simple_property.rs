@@ -98,8 +98,8 @@ impl SimplePropertyGraphStore {
     /// Adds nodes, each in place of the one with its id; of several with one id the last counts. Relations are untouched.
     ///
     /// # Errors
-    /// [`Error::NotFinite`](crate::Error::NotFinite) or [`Error::TooDeep`](crate::Error::TooDeep) for a node that the file cannot
-    /// hold. Nothing has changed then.
+    /// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::TooDeep`](crate::Error::TooDeep) or
+    /// [`Error::ReservedField`](crate::Error::ReservedField) for a node that the file cannot hold. Nothing has changed then.
     pub fn upsert_nodes(&self, nodes: impl IntoIterator<Item = LabelledNode>) -> Result<()> {
         let mut new: IndexMap<PyString, StoredNode> = IndexMap::new();
         for node in nodes {
@@ -127,8 +127,8 @@ impl SimplePropertyGraphStore {
     /// a `"` in them.
     ///
     /// # Errors
-    /// [`Error::NotFinite`](crate::Error::NotFinite) or [`Error::TooDeep`](crate::Error::TooDeep) for a relation that the file
-    /// cannot hold. Nothing has changed then.
+    /// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::TooDeep`](crate::Error::TooDeep) or
+    /// [`Error::ReservedField`](crate::Error::ReservedField) for a relation that the file cannot hold. Nothing has changed then.
     pub fn upsert_relations(&self, relations: impl IntoIterator<Item = Relation>) -> Result<()> {
         let relations: Vec<Relation> = relations.into_iter().collect();
         relations.iter().try_for_each(Relation::check)?;

@@ -16,7 +16,7 @@ pub enum Error {
         key: PyString,
     },
     /// The text is not a dumped key-value store.
-    #[error("not a key-value store: {source}")]
+    #[error("not a key-value store")]
     Damaged {
         /// What is wrong, and where.
         #[from]

@@ -99,8 +99,8 @@ pub fn shortest_f32(value: f32) -> f64 {
 pub(crate) struct FloatStyle {
     /// Decimal exponents below this are written with an `e`.
     pub(crate) min_exponent: i32,
-    /// Whether an exponent has at least two digits.
-    pub(crate) pad_exponent: bool,
+    /// Whether an exponent has a sign in any case and at least two digits.
+    pub(crate) full_exponent: bool,
     pub(crate) nan: &'static str,
     pub(crate) infinity: &'static str,
     pub(crate) negative_infinity: &'static str,
@@ -113,7 +113,7 @@ pub fn write_f64(out: &mut Vec<u8>, value: f64) {
 
 pub(crate) const PYTHON: FloatStyle = FloatStyle {
     min_exponent: -4,
-    pad_exponent: true,
+    full_exponent: true,
     nan: "NaN",
     infinity: "Infinity",
     negative_infinity: "-Infinity",
@@ -121,7 +121,7 @@ pub(crate) const PYTHON: FloatStyle = FloatStyle {
 pub(crate) const PYTHON_REPR: FloatStyle =
     FloatStyle { nan: "nan", infinity: "inf", negative_infinity: "-inf", ..PYTHON };
 pub(crate) const PYDANTIC: FloatStyle =
-    FloatStyle { min_exponent: -5, pad_exponent: false, nan: "null", infinity: "null", negative_infinity: "null" };
+    FloatStyle { min_exponent: -5, full_exponent: false, nan: "null", infinity: "null", negative_infinity: "null" };
 
 pub(crate) fn write_float(out: &mut Vec<u8>, value: f64, style: FloatStyle) {
     if !value.is_finite() {
@@ -150,9 +150,13 @@ pub(crate) fn write_float(out: &mut Vec<u8>, value: f64, style: FloatStyle) {
             out.extend_from_slice(&digits[1..]);
         }
         out.push(b'e');
-        out.push(if exponent < 0 { b'-' } else { b'+' });
         let magnitude = exponent.unsigned_abs();
-        if magnitude < 10 && style.pad_exponent {
+        match (exponent < 0, style.full_exponent) {
+            (true, _) => out.push(b'-'),
+            (false, true) => out.push(b'+'),
+            (false, false) => {}
+        }
+        if magnitude < 10 && style.full_exponent {
             out.push(b'0');
         }
         push_u32(out, magnitude);
@@ -251,11 +255,11 @@ mod tests {
         check(1e-7, "1e-07", "1e-7");
         check(2.5e-8, "2.5e-08", "2.5e-8");
         check(1e15, "1000000000000000.0", "1000000000000000.0");
-        check(1e16, "1e+16", "1e+16");
+        check(1e16, "1e+16", "1e16");
         check(9007199254740993.0, "9007199254740992.0", "9007199254740992.0");
-        check(1e22, "1e+22", "1e+22");
-        check(1e300, "1e+300", "1e+300");
-        check(1.7976931348623157e308, "1.7976931348623157e+308", "1.7976931348623157e+308");
+        check(1e22, "1e+22", "1e22");
+        check(1e300, "1e+300", "1e300");
+        check(1.7976931348623157e308, "1.7976931348623157e+308", "1.7976931348623157e308");
         check(5e-324, "5e-324", "5e-324");
         check(123456789.123456789, "123456789.12345679", "123456789.12345679");
         check(f64::NAN, "NaN", "null");

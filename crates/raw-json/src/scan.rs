@@ -188,6 +188,7 @@ impl<'a> Scanner<'a> {
         self.enter(b'}')?;
         let mut next = self.first_key()?;
         while let Some(key) = next {
+            self.space();
             let before = self.pos;
             entry(key, self)?;
             if self.pos == before {
@@ -210,6 +211,7 @@ impl<'a> Scanner<'a> {
         self.enter(b']')?;
         let mut more = self.first_item();
         while more {
+            self.space();
             let before = self.pos;
             item(self)?;
             if self.pos == before {
@@ -723,7 +725,8 @@ mod tests {
         let mut keys = Vec::new();
         let mut scanner = Scanner::new(&text);
         scanner
-            .object(|key, _| {
+            .object(|key, value| {
+                value.kind()?;
                 keys.push(key.to_string());
                 Ok::<_, Error>(())
             })

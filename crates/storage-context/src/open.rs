@@ -85,7 +85,15 @@ impl Opening {
 
     async fn open_vector_store(&mut self, namespace: String, file: &str) -> Result<()> {
         let Some(bytes) = self.read(Role::VectorStore(namespace.clone()), file).await? else { return Ok(()) };
-        let store = self.parts.registry.load(bytes.clone()).map_err(|e| self.damaged(file, &bytes, e))?;
+        let store = self.parts.registry.load(bytes.clone()).map_err(|e| match e {
+            vectorstore::Error::Unrecognised { seems, advice, .. } => Error::Damaged {
+                place: self.place.location(),
+                file: file.to_owned(),
+                seems: Some(seems),
+                source: advice.into(),
+            },
+            other => self.damaged(file, &bytes, other),
+        })?;
         self.parts.vector_stores.insert(namespace, store);
         Ok(())
     }

@@ -76,15 +76,13 @@ impl State {
         let probe = Probe::new(embedding);
         let mut best = TopK::new(limit);
         for &at in candidates {
-            let id = self.vectors.id_at(at);
             if let Some(floor) = best.floor()
                 && let Some(bound) = self.vectors.cosine_bound(at, &probe)
                 && bound < floor
             {
-                best.offer_below_floor(id);
-            } else {
-                best.offer(id, self.vectors.cosine(at, &probe));
+                continue;
             }
+            best.offer(self.vectors.id_at(at), self.vectors.cosine(at, &probe));
         }
         best
     }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use raw_json::PyString;
 
-/// A score and whose it is. The score is finite, or minus infinity.
+/// A finite score and whose it is.
 #[derive(Debug, Clone, Copy)]
 struct Ranked<'a> {
     score: f64,
@@ -24,10 +24,13 @@ impl Ranked<'_> {
 /// Collects candidates, which are offered in their order, and keeps the best.
 ///
 /// LlamaIndex pushes each candidate on a binary min-heap, pops the least when there are too many, and in the end sorts the heap's array
-/// by score alone, stably. So the order of equal scores is what is left of the heap's history, and to have the same order the same
-/// history must happen, poor candidates included. But a candidate that is less than all on a full heap rises to the root, whatever
-/// its score, and is popped at once: any score below the root's leaves the same array. That is why [`floor`](Self::floor) spares its
-/// caller the exact score of most candidates.
+/// by score alone, stably. So the order of equal scores is what is left of the heap's history, and the same must happen here.
+///
+/// Only a candidate that is less than all on a full heap may be left out: pushing and popping it restores the array. The push takes it to
+/// the root, and the items on that way, *p₀* at the root to *pₙ*, move down a step each. The pop puts *pₙ*, which is last now, at
+/// the root and lets it sink. At each step the lesser child is the *p* that moved down, because its sibling was a child of
+/// that *p* before, and no two items are equal; so each *p* moves back up. At the end a sibling of the last place may move up too; it was
+/// a child of *pₙ*, so *pₙ* rises past it again.
 ///
 /// Scores that are not finite come from embeddings without a direction. Here they rank behind all others, in the order they came; in
 /// LlamaIndex a `NaN` scrambles the heap and may push out better candidates.
@@ -44,7 +47,7 @@ impl<'a> TopK<'a> {
         Self { limit, heap: Vec::new(), undefined: Vec::new() }
     }
 
-    /// Below this score a candidate changes nothing but the order of equals; `None` while there is room for all.
+    /// A candidate with a score below this need not be offered; `None` while there is room for all.
     pub(crate) fn floor(&self) -> Option<f64> {
         (self.heap.len() >= self.limit).then(|| self.heap.first().map_or(f64::INFINITY, |least| least.score))
     }
@@ -56,11 +59,6 @@ impl<'a> TopK<'a> {
         } else if self.undefined.len() < self.limit {
             self.undefined.push(id);
         }
-    }
-
-    /// A candidate whose score is finite and below [`floor`](Self::floor).
-    pub(crate) fn offer_below_floor(&mut self, id: &'a PyString) {
-        self.push(Ranked { score: f64::NEG_INFINITY, id });
     }
 
     /// The best, best first.
@@ -154,9 +152,7 @@ mod tests {
     fn ours(scores: &[f64], ids: &[PyString], top_k: usize) -> Vec<(PyString, f64)> {
         let mut best = TopK::new(if top_k == 0 { usize::MAX } else { top_k });
         for (score, id) in scores.iter().zip(ids) {
-            if best.floor().is_some_and(|floor| *score < floor) {
-                best.offer_below_floor(id);
-            } else {
+            if best.floor().is_none_or(|floor| *score >= floor) {
                 best.offer(id, *score);
             }
         }
