@@ -85,7 +85,8 @@ fn main() -> ExitCode {
 const ALTERATIONS: usize = 150;
 const ALTERATIONS_OF_TORTURE: usize = 5000;
 
-/// The corpus step of `test`: the comparison, and whether it would notice a wrong answer. Every answer counts as a test.
+/// The corpus step of `test`: the comparison, and whether it would notice a wrong answer. Every answer counts as a
+/// test.
 fn corpus_step() -> Result<test::Counts> {
     let counts = corpus::compare(&[], false)?;
     corpus::self_test(&[], ALTERATIONS, 1)?;

@@ -59,8 +59,8 @@ struct Report {
 }
 
 impl Report {
-    /// A step that needs a component of the toolchain, here with its Debian package. Without it the step is left out, and
-    /// the summary says so.
+    /// A step that needs a component of the toolchain, here with its Debian package. Without it the step is left out,
+    /// and the summary says so.
     fn component(&mut self, name: &str, [component, package]: [&str; 2], command: Command) -> Result<()> {
         let Err(reason) = probe(&mut cargo(&format!("{name} --version"))) else {
             return self.command(name, command);

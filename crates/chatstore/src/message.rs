@@ -5,8 +5,8 @@ use raw_json::{Object, PyString, Value};
 /// What a file has beside the known fields stays in [`extra`](Self::extra).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChatMessage {
-    /// Who said it: `system`, `developer`, `user`, `assistant`, `function`, `tool`, `chatbot` or `model`. Other roles are kept,
-    /// though Python does not read them.
+    /// Who said it: `system`, `developer`, `user`, `assistant`, `function`, `tool`, `chatbot` or `model`. Other roles
+    /// are kept, though Python does not read them.
     pub role: PyString,
     /// What was said, piece by piece.
     pub blocks: Vec<ContentBlock>,

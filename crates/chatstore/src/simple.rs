@@ -13,8 +13,8 @@ const STORE: &str = "store";
 
 /// LlamaIndex's chat store in memory, the content of `chat_store.json`.
 ///
-/// A clone is another handle on the same data. Reading takes a snapshot, so writers are never waited for; every change is seen
-/// as a whole or not at all. Keys and messages keep their order.
+/// A clone is another handle on the same data. Reading takes a snapshot, so writers are never waited for; every change
+/// is seen as a whole or not at all. Keys and messages keep their order.
 #[derive(Debug, Clone, Default)]
 pub struct SimpleChatStore {
     state: Arc<RwLock<Arc<State>>>,
@@ -44,8 +44,8 @@ impl SimpleChatStore {
         Self::default()
     }
 
-    /// Reads a dumped chat store of any version: an object, or (0.10) a string that holds the text of one. Without the key
-    /// `store` it is empty; other keys are kept. Takes time in proportion to the text.
+    /// Reads a dumped chat store of any version: an object, or (0.10) a string that holds the text of one. Without the
+    /// key `store` it is empty; other keys are kept. Takes time in proportion to the text.
     ///
     /// # Errors
     /// [`Error::Damaged`] if the text is not JSON or a part has the wrong type.
@@ -78,8 +78,8 @@ impl SimpleChatStore {
         Value::Object(top.collect())
     }
 
-    /// The state as a file: the one that was loaded, byte for byte, while nothing has changed. A changed store is written in
-    /// [`Dialect::Compact`]; the messages that did not change are the texts that were read.
+    /// The state as a file: the one that was loaded, byte for byte, while nothing has changed. A changed store is
+    /// written in [`Dialect::Compact`]; the messages that did not change are the texts that were read.
     pub fn store_file(&self) -> StoreFile {
         let state = self.snapshot();
         let revision = state.revision;
@@ -94,11 +94,11 @@ impl SimpleChatStore {
         StoreFile { content, revision }
     }
 
-    /// Replaces all messages of a conversation. Those that are equal to the ones in their places stay the texts they were.
+    /// Replaces all messages of a conversation. Those that are equal to the ones in their places stay the texts they
+    /// were.
     ///
-    /// # Errors
-    /// [`Error::NotFinite`], [`Error::TooDeep`], [`Error::ReservedField`] or [`Error::NotABlock`] for a message that the file
-    /// cannot hold. Nothing has changed then.
+    /// # Errors [`Error::NotFinite`], [`Error::TooDeep`], [`Error::ReservedField`] or [`Error::NotABlock`] for a
+    /// message that the file cannot hold. Nothing has changed then.
     pub fn set_messages(
         &self,
         key: impl Into<PyString>,
@@ -139,8 +139,8 @@ impl SimpleChatStore {
         Ok(())
     }
 
-    /// Removes a conversation and returns its messages; `None` if there is no such conversation. Takes time in proportion to
-    /// the number of conversations.
+    /// Removes a conversation and returns its messages; `None` if there is no such conversation. Takes time in
+    /// proportion to the number of conversations.
     pub fn delete_messages(&self, key: impl Into<PyString>) -> Option<Vec<ChatMessage>> {
         let key = key.into();
         let mut guard = self.write();

@@ -49,8 +49,8 @@ fn wrong(scanner: &Scanner<'_>, expected: Kind, found: Kind) -> JsonError {
     scanner.error(ErrorKind::WrongType { expected: expected.name(), found: found.name() })
 }
 
-/// The message that passed the [`check`]. The `content` of versions up to 0.11 becomes blocks, as Python has it: a text counts more
-/// than blocks, and what is neither text nor list counts nothing.
+/// The message that passed the [`check`]. The `content` of versions up to 0.11 becomes blocks, as Python has it: a text
+/// counts more than blocks, and what is neither text nor list counts nothing.
 pub(crate) fn decode(raw: &RawJson) -> ChatMessage {
     let mut fields = match raw.value() {
         Value::Object(fields) => fields,

@@ -1,6 +1,7 @@
 //! The API for programs that are not async.
 //!
-//! [`StorageContext`] and [`Index`] have the common operations; for everything else [`wait`] runs any future of this workspace.
+//! [`StorageContext`] and [`Index`] have the common operations; for everything else [`wait`] runs any future of this
+//! workspace.
 //!
 //! ```
 //! use colca::blocking::{StorageContext, wait};
@@ -20,7 +21,8 @@
 //! # }
 //! ```
 //!
-//! Inside an async runtime every call fails with [`Error::InsideRuntime`] and does nothing: there the async API is at hand.
+//! Inside an async runtime every call fails with [`Error::InsideRuntime`] and does nothing: there the async API is at
+//! hand.
 
 use std::future::Future;
 use std::sync::OnceLock;

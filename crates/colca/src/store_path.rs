@@ -13,7 +13,8 @@ use crate::Result;
 
 /// A single store kept in a file of its own, as LlamaIndex's `from_persist_path` and `persist` of each store.
 ///
-/// For the stores of one application use a [`StorageContext`](storage_context::StorageContext), which commits all of them together.
+/// For the stores of one application use a [`StorageContext`](storage_context::StorageContext), which commits all of
+/// them together.
 ///
 /// ```
 /// use colca::prelude::*;

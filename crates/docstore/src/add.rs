@@ -31,9 +31,10 @@ impl KvDocumentStore {
 
     /// Adds nodes or documents, as one batch: everything is prepared before anything is written.
     ///
-    /// For each node its data, its hash and its document are stored, and each document's record lists the new nodes. A document's
-    /// metadata are those of the nodes it was first added with, later ones over earlier ones. A node that comes from another document
-    /// than before is taken off the old one's list (LlamaIndex leaves it on both, and deleting the old document takes it away from the new one).
+    /// For each node its data, its hash and its document are stored, and each document's record lists the new nodes. A
+    /// document's metadata are those of the nodes it was first added with, later ones over earlier ones. A node that
+    /// comes from another document than before is taken off the old one's list (LlamaIndex leaves it on both, and
+    /// deleting the old document takes it away from the new one).
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] if updates are not allowed, [`Error::Node`] for a node that cannot be hashed or stored,

@@ -22,19 +22,19 @@ impl KvDocumentStore {
         Ok(self.delete_documents(&[id.into()]).await?.nodes == 1)
     }
 
-    /// Deletes nodes, their hashes, and their places in their documents' records, as one batch. A document of which no node is left goes too,
-    /// with its hash and with the node stored under its id. Unknown ids are passed over.
+    /// Deletes nodes, their hashes, and their places in their documents' records, as one batch. A document of which no
+    /// node is left goes too, with its hash and with the node stored under its id. Unknown ids are passed over.
     ///
-    /// # Errors
-    /// [`Error::Damaged`](crate::Error::Damaged) if a record cannot be read, [`Error::Contended`](crate::Error::Contended); nothing has
-    /// changed then.
+    /// # Errors [`Error::Damaged`](crate::Error::Damaged) if a record cannot be read,
+    /// [`Error::Contended`](crate::Error::Contended); nothing has changed then.
     pub async fn delete_documents(&self, ids: &[PyString]) -> Result<Deleted> {
         let ids: Vec<PyString> = ids.iter().cloned().collect::<IndexSet<_>>().into_iter().collect();
         let ids = &ids;
         self.retry(|| self.try_delete(ids, None)).await
     }
 
-    /// Deletes a document: its nodes, its record, its hash, and the node stored under its id. All counts are 0 if it is unknown.
+    /// Deletes a document: its nodes, its record, its hash, and the node stored under its id. All counts are 0 if it is
+    /// unknown.
     ///
     /// A node on its list that has come from another document since is that one's, and stays.
     ///

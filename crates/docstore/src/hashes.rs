@@ -33,7 +33,8 @@ impl MetadataRecord {
 }
 
 impl KvDocumentStore {
-    /// Remembers a document's hash. The rest of its record stays (LlamaIndex drops it, and with it where a node came from).
+    /// Remembers a document's hash. The rest of its record stays (LlamaIndex drops it, and with it where a node came
+    /// from).
     ///
     /// # Errors
     /// If the store beneath fails.

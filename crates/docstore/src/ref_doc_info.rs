@@ -12,7 +12,8 @@ pub struct RefDocInfo {
 }
 
 impl RefDocInfo {
-    /// Reads a record, of today's form or that of 0.6.18 to 0.6.3x (`doc_ids`, `extra_info`). An empty object counts as no record.
+    /// Reads a record, of today's form or that of 0.6.18 to 0.6.3x (`doc_ids`, `extra_info`). An empty object counts as
+    /// no record.
     pub(crate) fn from_raw(raw: &RawJson) -> Result<Option<Self>, &'static str> {
         let Value::Object(mut fields) = raw.value() else { return Err("it is not an object") };
         if fields.is_empty() {

@@ -90,8 +90,8 @@ impl KvDocumentStore {
         ids.iter().zip(raws).map(|(id, raw)| raw.map(|raw| self.read_node(id, &raw)).transpose()).collect()
     }
 
-    /// All nodes, in the order they were added, as they come from the store. A node that cannot be read is an error in its place;
-    /// the stream goes on after it.
+    /// All nodes, in the order they were added, as they come from the store. A node that cannot be read is an error in
+    /// its place; the stream goes on after it.
     pub fn stream(&self) -> BoxStream<'_, Result<Node>> {
         let raws = self.stream_raw();
         raws.map(|entry| entry.and_then(|(id, raw)| self.read_node(&id, &raw))).boxed()

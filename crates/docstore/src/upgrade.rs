@@ -20,9 +20,11 @@ pub struct Upgraded {
 const BATCH_SIZE: usize = 1000;
 
 impl KvDocumentStore {
-    /// Rewrites the nodes and records that are not in the form of LlamaIndex 0.14, so that today's Python reads them. Hashes stay as they are.
+    /// Rewrites the nodes and records that are not in the form of LlamaIndex 0.14, so that today's Python reads them.
+    /// Hashes stay as they are.
     ///
-    /// Batches of 1,000 records; each is atomic where the store beneath can do that, and repeating an upgrade does no harm.
+    /// Batches of 1,000 records; each is atomic where the store beneath can do that, and repeating an upgrade does no
+    /// harm.
     ///
     /// # Errors
     /// If the store beneath fails, or another writer changes a record at the same moment.

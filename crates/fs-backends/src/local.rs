@@ -14,8 +14,8 @@ const STAGING: &str = ".colca";
 
 /// A folder on a local disk.
 ///
-/// Writing creates the folder and its parents. A published file is only ever replaced by a rename; a symbolic link under its name is
-/// replaced too, not followed.
+/// Writing creates the folder and its parents. A published file is only ever replaced by a rename; a symbolic link
+/// under its name is replaced too, not followed.
 #[derive(Debug, Clone)]
 pub struct LocalFs {
     root: PathBuf,
@@ -83,7 +83,8 @@ impl LocalFs {
             let token = format!("{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
             match File::create_new(staging.join(&token)) {
                 Ok(file) => return Ok((token, file)),
-                // The name is left over from a process of the same number, or another writer has just removed the folder.
+                // The name is left over from a process of the same number, or another writer has just removed the
+                // folder.
                 Err(e) if matches!(e.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {}
                 Err(e) => return Err(e),
             }

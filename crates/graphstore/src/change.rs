@@ -22,7 +22,8 @@ impl Doomed {
     }
 }
 
-// Changing. Throughout, `incident` lists each triplet under each of its ends, and `uses` counts the triplets of each relation.
+// Changing. Throughout, `incident` lists each triplet under each of its ends, and `uses` counts the triplets of each
+// relation.
 impl Graph {
     /// The id of the node that a relation means by an end: a `"` in the id of an entity is a space.
     pub(crate) fn end(&self, id: &PyString) -> PyString {
@@ -48,8 +49,9 @@ impl Graph {
         id
     }
 
-    /// Gives a triplet a relation of its own, under the key that today's Python looks it up by. If another triplet's relation
-    /// stands there, because ids with a `_` in them spell the same key, it stands elsewhere until that one is gone.
+    /// Gives a triplet a relation of its own, under the key that today's Python looks it up by. If another triplet's
+    /// relation stands there, because ids with a `_` in them spell the same key, it stands elsewhere until that one is
+    /// gone.
     pub(crate) fn set_relation(&mut self, triplet: Id, raw: RawJson) {
         let freed = self.place_relation(triplet, raw);
         self.settle(freed.into_iter().collect());

@@ -26,8 +26,8 @@ pub enum Error {
     /// A property graph's file must have the key `nodes`; perhaps this is another store's file.
     #[error("not a property graph: there is no key 'nodes'; is it another store's file?")]
     NoNodes,
-    /// An entry under a subject is no pair of a relation and an object. [`SimpleGraphStore::get`](crate::SimpleGraphStore::get)
-    /// passes over it.
+    /// An entry under a subject is no pair of a relation and an object.
+    /// [`SimpleGraphStore::get`](crate::SimpleGraphStore::get) passes over it.
     #[error("under subject '{subject}' stands {entry}, which is no [relation, object]; correct it in the file")]
     NotAPair {
         /// The subject.

@@ -46,7 +46,8 @@ pub(crate) fn shape_of(raw: &RawJson) -> Result<(Shape, bool), JsonError> {
     }
 }
 
-/// Passes over a field and returns what is wrong with it. A list's items have to be numbers; those that are `null` make gaps.
+/// Passes over a field and returns what is wrong with it. A list's items have to be numbers; those that are `null` make
+/// gaps.
 fn check_field(
     scanner: &mut Scanner<'_>,
     allowed: &[Kind],
@@ -127,7 +128,8 @@ pub(crate) fn has_any_property(raw: &RawJson, wanted: &Object) -> bool {
     wanted.values().zip(&found).any(|(wanted, found)| py_eq(found.as_ref().unwrap_or(&Value::Null), wanted))
 }
 
-/// Checks that the file can hold a new node's or relation's values. `reserved` are the fields that cannot be extra ones.
+/// Checks that the file can hold a new node's or relation's values. `reserved` are the fields that cannot be extra
+/// ones.
 pub(crate) fn check_new(
     part: impl Fn() -> String,
     properties: &Object,

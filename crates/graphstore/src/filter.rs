@@ -28,12 +28,13 @@ impl NodeFilter {
 /// Which triplets are meant: those for which every list that is not empty holds. An empty filter means none.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TripletFilter {
-    /// One end has one of these ids. LlamaIndex calls them names; an entity's id is its name with each `"` made a space.
+    /// One end has one of these ids. LlamaIndex calls them names; an entity's id is its name with each `"` made a
+    /// space.
     pub entity_names: Vec<PyString>,
     /// The relation has one of these labels.
     pub relation_names: Vec<PyString>,
-    /// One end or the relation has any of these properties, as Python's `==` compares them. A property that is missing equals
-    /// `null`.
+    /// One end or the relation has any of these properties, as Python's `==` compares them. A property that is missing
+    /// equals `null`.
     pub properties: Object,
     /// One end has one of these ids.
     pub ids: Vec<PyString>,

@@ -6,8 +6,8 @@ use crate::{Error, Result};
 
 /// A node of a property graph.
 ///
-/// Its id is what the store keeps it under and what triplets name it by. What a file says of it beside the known fields stays in
-/// [`extra`](Self::extra).
+/// Its id is what the store keeps it under and what triplets name it by. What a file says of it beside the known fields
+/// stays in [`extra`](Self::extra).
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelledNode {
     id: PyString,
@@ -36,8 +36,8 @@ pub enum NodeKind {
         /// The text.
         text: PyString,
     },
-    /// Neither: it came from a file, without a name or a text, and all of it is in [`LabelledNode::extra`]. Today's Python does
-    /// not open such a file.
+    /// Neither: it came from a file, without a name or a text, and all of it is in [`LabelledNode::extra`]. Today's
+    /// Python does not open such a file.
     Other,
 }
 

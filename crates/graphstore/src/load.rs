@@ -28,7 +28,8 @@ impl Graph {
         Ok(graph)
     }
 
-    /// Reads a file into an empty graph and returns the ends of each relation. `at` tells what was being read when it fails.
+    /// Reads a file into an empty graph and returns the ends of each relation. `at` tells what was being read when it
+    /// fails.
     fn read(&mut self, text: &Text, at: &mut Option<String>) -> Result<Vec<Triplet>, JsonError> {
         let mut ends = Vec::new();
         let mut scanner = Scanner::new(text);
@@ -83,8 +84,8 @@ impl Graph {
 
     /// Finds the relation of each triplet, given the ends that the relations themselves name.
     ///
-    /// Today's Python looks under the key that the ids spell. Different ids can spell the same key, so the relation's own
-    /// ids decide first. Ends with a `"` were cleaned in triplets but not in relations. Python 0.10.37 to 0.10.42
+    /// Today's Python looks under the key that the ids spell. Different ids can spell the same key, so the relation's
+    /// own ids decide first. Ends with a `"` were cleaned in triplets but not in relations. Python 0.10.37 to 0.10.42
     /// knew one relation for each label, under the label.
     fn match_relations(&mut self, ends: &[Triplet]) {
         let mut by_ends: Option<HashMap<Triplet, Id>> = None;

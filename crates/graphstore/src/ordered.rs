@@ -4,7 +4,8 @@ use std::hash::Hash;
 /// Names an entry of an [`Ordered`] for as long as it is there; later entries have greater ones.
 pub(crate) type Id = usize;
 
-/// A map in the order of insertion from which entries are taken out without moving others. A replaced value keeps its place.
+/// A map in the order of insertion from which entries are taken out without moving others. A replaced value keeps its
+/// place.
 ///
 /// All operations take logarithmic time.
 #[derive(Debug, Clone)]

@@ -9,8 +9,8 @@ pub(crate) type Pair = (PyString, PyString);
 
 /// What stands under one subject: a list of lists, which usually are pairs.
 ///
-/// It is the text that was read until it changes. Looking a pair up in a text would take a pass over it each time, so the
-/// first writer takes the text apart.
+/// It is the text that was read until it changes. Looking a pair up in a text would take a pass over it each time, so
+/// the first writer takes the text apart.
 #[derive(Debug, Clone)]
 pub(crate) struct Pairs {
     /// The list as it was read, while nothing has changed.

@@ -17,8 +17,8 @@ pub enum PythonProblem {
     UnknownNode(PyString),
     /// It refuses the file, as this node's embedding has a `null` in it. LlamaIndex itself writes that for `NaN`.
     EmbeddingGaps(PyString),
-    /// An end of this triplet is no node: all that looks at triplets fails. [`delete`](crate::SimplePropertyGraphStore::delete)
-    /// with the id of that end removes the triplet.
+    /// An end of this triplet is no node: all that looks at triplets fails.
+    /// [`delete`](crate::SimplePropertyGraphStore::delete) with the id of that end removes the triplet.
     Dangling(Triplet),
     /// The relation of this triplet does not stand under the key that is looked up: all that looks at triplets fails.
     /// Versions 0.10.37 to 0.10.42 wrote that. [`upgrade`](crate::SimplePropertyGraphStore::upgrade) corrects it.

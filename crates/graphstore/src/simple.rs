@@ -104,18 +104,18 @@ impl SimpleGraphStore {
         StoreFile { content, revision }
     }
 
-    /// The relations and objects of a subject, in order; empty if it has none. What is no string is shown as Python's `str`
-    /// shows it; entries that are no pairs, which only files made by hand have, are passed over.
+    /// The relations and objects of a subject, in order; empty if it has none. What is no string is shown as Python's
+    /// `str` shows it; entries that are no pairs, which only files made by hand have, are passed over.
     pub fn get(&self, subj: impl Into<PyString>) -> Vec<(PyString, PyString)> {
         self.snapshot().subjects.get(&subj.into()).map(Pairs::pairs).unwrap_or_default()
     }
 
     /// The triplets within `depth` steps of each subject, `limit` altogether; all subjects for `None`.
     ///
-    /// The paths from a subject are followed depth first, in order: the first `limit` triplets of the subject itself, and 30
-    /// of each object on the way. Cycles are not noticed, so triplets repeat. The list with which the total would exceed
-    /// `limit` is cut, and the subjects behind it are left out. A subject that has no triplets, or is not there, has an empty
-    /// list. This is LlamaIndex's algorithm; only what `limit` lets through is computed.
+    /// The paths from a subject are followed depth first, in order: the first `limit` triplets of the subject itself,
+    /// and 30 of each object on the way. Cycles are not noticed, so triplets repeat. The list with which the total
+    /// would exceed `limit` is cut, and the subjects behind it are left out. A subject that has no triplets, or is not
+    /// there, has an empty list. This is LlamaIndex's algorithm; only what `limit` lets through is computed.
     ///
     /// # Errors
     /// [`Error::NotAPair`] if an entry that is needed is no pair of a relation and an object.
@@ -160,8 +160,8 @@ impl SimpleGraphStore {
         }
     }
 
-    /// Removes a triplet, as often as it is there (old versions wrote duplicates), and tells whether it was. A subject that
-    /// has nothing left is removed.
+    /// Removes a triplet, as often as it is there (old versions wrote duplicates), and tells whether it was. A subject
+    /// that has nothing left is removed.
     ///
     /// LlamaIndex's own `delete` never removes anything.
     pub fn delete(&self, subj: impl Into<PyString>, rel: impl Into<PyString>, obj: impl Into<PyString>) -> bool {

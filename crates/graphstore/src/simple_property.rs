@@ -15,12 +15,13 @@ use crate::{
 
 /// LlamaIndex's property graph store in memory, the content of `property_graph_store.json`.
 ///
-/// A clone is another handle on the same data. Reading takes a snapshot, so writers are never waited for; every change is seen
-/// as a whole or not at all. Nodes, relations and triplets keep the order of insertion, and a replaced node its place. The
-/// triplets of a node are found without looking at others.
+/// A clone is another handle on the same data. Reading takes a snapshot, so writers are never waited for; every change
+/// is seen as a whole or not at all. Nodes, relations and triplets keep the order of insertion, and a replaced node its
+/// place. The triplets of a node are found without looking at others.
 ///
-/// A triplet with an end that is no node *dangles*. LlamaIndex writes such files, and then fails on all triplets. Here they are
-/// kept, passed over by queries, and listed by [`dangling_triplets`](Self::dangling_triplets). Nothing here makes new ones.
+/// A triplet with an end that is no node *dangles*. LlamaIndex writes such files, and then fails on all triplets. Here
+/// they are kept, passed over by queries, and listed by [`dangling_triplets`](Self::dangling_triplets). Nothing here
+/// makes new ones.
 #[derive(Debug, Clone, Default)]
 pub struct SimplePropertyGraphStore {
     graph: Arc<RwLock<Arc<Graph>>>,
@@ -34,9 +35,8 @@ impl SimplePropertyGraphStore {
 
     /// Reads a dumped property graph, of any version. What is not known is kept. Takes time in proportion to the text.
     ///
-    /// # Errors
-    /// [`Error::DamagedPropertyGraph`](crate::Error::DamagedPropertyGraph) if the text is not JSON or a part has the wrong type,
-    /// [`Error::NoNodes`](crate::Error::NoNodes) if there are no nodes in it.
+    /// # Errors [`Error::DamagedPropertyGraph`](crate::Error::DamagedPropertyGraph) if the text is not JSON or a part
+    /// has the wrong type, [`Error::NoNodes`](crate::Error::NoNodes) if there are no nodes in it.
     pub fn from_text(text: &Text) -> Result<Self> {
         Ok(Graph::load(text)?.into())
     }
@@ -56,8 +56,8 @@ impl SimplePropertyGraphStore {
         self.snapshot().to_dict()
     }
 
-    /// The state as a file: the one that was loaded, byte for byte, while nothing has changed. A changed graph is written in
-    /// [`Dialect::Compact`]; the nodes and relations that did not change are the texts that were read.
+    /// The state as a file: the one that was loaded, byte for byte, while nothing has changed. A changed graph is
+    /// written in [`Dialect::Compact`]; the nodes and relations that did not change are the texts that were read.
     pub fn store_file(&self) -> StoreFile {
         let graph = self.snapshot();
         let revision = graph.revision;
@@ -72,34 +72,37 @@ impl SimplePropertyGraphStore {
         StoreFile { content, revision }
     }
 
-    /// The nodes that match, in order; all of them if the filter is empty. Ids are looked up, properties compared one by one.
+    /// The nodes that match, in order; all of them if the filter is empty. Ids are looked up, properties compared one
+    /// by one.
     pub fn get(&self, filter: &NodeFilter) -> Vec<LabelledNode> {
         let graph = self.snapshot();
         let found = graph.matching_nodes(filter);
         found.into_iter().filter_map(|id| graph.nodes.by_id(id)).map(|(id, node)| node.decode(id)).collect()
     }
 
-    /// The triplets that match, in order; none if the filter is empty. Given ids or names, only the triplets there are looked at.
+    /// The triplets that match, in order; none if the filter is empty. Given ids or names, only the triplets there are
+    /// looked at.
     pub fn get_triplets(&self, filter: &TripletFilter) -> Vec<LabelledTriplet> {
         let graph = self.snapshot();
         graph.resolve(&graph.matching_triplets(filter))
     }
 
-    /// The triplets around some nodes: those at the nodes, then those at the objects of the ones before, and so on, each
-    /// level in order; then what is to be ignored is left out, and the rest cut at the limit.
+    /// The triplets around some nodes: those at the nodes, then those at the objects of the ones before, and so on,
+    /// each level in order; then what is to be ignored is left out, and the rest cut at the limit.
     ///
-    /// As in LlamaIndex, the triplets at the given nodes come a second time if there is a second level. Python's order within a
-    /// level is arbitrary, and so is what its limit leaves.
+    /// As in LlamaIndex, the triplets at the given nodes come a second time if there is a second level. Python's order
+    /// within a level is arbitrary, and so is what its limit leaves.
     pub fn get_rel_map(&self, ids: &[PyString], options: &RelMapOptions) -> Vec<LabelledTriplet> {
         let graph = self.snapshot();
         graph.resolve(&graph.rel_map(ids, options))
     }
 
-    /// Adds nodes, each in place of the one with its id; of several with one id the last counts. Relations are untouched.
+    /// Adds nodes, each in place of the one with its id; of several with one id the last counts. Relations are
+    /// untouched.
     ///
-    /// # Errors
-    /// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::TooDeep`](crate::Error::TooDeep) or
-    /// [`Error::ReservedField`](crate::Error::ReservedField) for a node that the file cannot hold. Nothing has changed then.
+    /// # Errors [`Error::NotFinite`](crate::Error::NotFinite), [`Error::TooDeep`](crate::Error::TooDeep) or
+    /// [`Error::ReservedField`](crate::Error::ReservedField) for a node that the file cannot hold. Nothing has changed
+    /// then.
     pub fn upsert_nodes(&self, nodes: impl IntoIterator<Item = LabelledNode>) -> Result<()> {
         let mut new: IndexMap<PyString, StoredNode> = IndexMap::new();
         for node in nodes {
@@ -120,15 +123,16 @@ impl SimplePropertyGraphStore {
         Ok(())
     }
 
-    /// Adds relations, each in place of the one with its ends and label; of several with the same the last counts. Ends that are
-    /// not there become entities, named by their ids; a `"` in such an id is a space, as in the ids of entities.
+    /// Adds relations, each in place of the one with its ends and label; of several with the same the last counts. Ends
+    /// that are not there become entities, named by their ids; a `"` in such an id is a space, as in the ids of
+    /// entities.
     ///
     /// LlamaIndex leaves a relation as it is if there is one with the same ends and label, and loses one whose ids have
     /// a `"` in them.
     ///
-    /// # Errors
-    /// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::TooDeep`](crate::Error::TooDeep) or
-    /// [`Error::ReservedField`](crate::Error::ReservedField) for a relation that the file cannot hold. Nothing has changed then.
+    /// # Errors [`Error::NotFinite`](crate::Error::NotFinite), [`Error::TooDeep`](crate::Error::TooDeep) or
+    /// [`Error::ReservedField`](crate::Error::ReservedField) for a relation that the file cannot hold. Nothing has
+    /// changed then.
     pub fn upsert_relations(&self, relations: impl IntoIterator<Item = Relation>) -> Result<()> {
         let relations: Vec<Relation> = relations.into_iter().collect();
         relations.iter().try_for_each(Relation::check)?;
@@ -159,12 +163,12 @@ impl SimplePropertyGraphStore {
         Ok(())
     }
 
-    /// Removes the triplets that [`get_triplets`](Self::get_triplets) finds with this filter, and dangling ones like them. If the
-    /// filter names no relations, also the nodes that it holds for, with all triplets at them. Relations go with their triplets.
-    /// Nothing else is removed, and nothing at all if the filter is empty.
+    /// Removes the triplets that [`get_triplets`](Self::get_triplets) finds with this filter, and dangling ones like
+    /// them. If the filter names no relations, also the nodes that it holds for, with all triplets at them. Relations
+    /// go with their triplets. Nothing else is removed, and nothing at all if the filter is empty.
     ///
-    /// LlamaIndex also removes the nodes at the other ends, leaves their triplets dangling, and removes all nodes if neither
-    /// properties nor ids are given.
+    /// LlamaIndex also removes the nodes at the other ends, leaves their triplets dangling, and removes all nodes if
+    /// neither properties nor ids are given.
     pub fn delete(&self, filter: &TripletFilter) -> Deleted {
         let mut guard = self.write();
         let doomed = guard.doomed(filter);
@@ -196,7 +200,8 @@ impl SimplePropertyGraphStore {
         self.snapshot().triplets.len()
     }
 
-    /// How many relations the file has; several triplets of an old version may share one, and triplets without any are possible.
+    /// How many relations the file has; several triplets of an old version may share one, and triplets without any are
+    /// possible.
     pub fn relation_count(&self) -> usize {
         self.snapshot().relations.len()
     }
@@ -206,10 +211,11 @@ impl SimplePropertyGraphStore {
         self.snapshot().python_problem()
     }
 
-    /// Gives each triplet a relation under the key that today's LlamaIndex looks it up by, and tells whether anything changed.
+    /// Gives each triplet a relation under the key that today's LlamaIndex looks it up by, and tells whether anything
+    /// changed.
     ///
-    /// Versions 0.10.37 to 0.10.42 kept one relation for each label, which all its triplets share: each gets a copy. A triplet
-    /// without a relation gets one without properties.
+    /// Versions 0.10.37 to 0.10.42 kept one relation for each label, which all its triplets share: each gets a copy. A
+    /// triplet without a relation gets one without properties.
     pub fn upgrade(&self) -> bool {
         let mut guard = self.write();
         let old = guard.is_old();

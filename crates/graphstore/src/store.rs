@@ -84,9 +84,8 @@ pub trait PropertyGraphStore: Debug + Send + Sync + 'static {
 
     /// Adds nodes, each in place of the one with its id.
     ///
-    /// # Errors
-    /// [`Error::NotFinite`](crate::Error::NotFinite) and the like for a node that cannot be kept, and if the store beneath
-    /// fails.
+    /// # Errors [`Error::NotFinite`](crate::Error::NotFinite) and the like for a node that cannot be kept, and if the
+    /// store beneath fails.
     async fn upsert_nodes(&self, nodes: Vec<LabelledNode>) -> Result<()>;
 
     /// Adds relations, each in place of the one with its ends and label. Ends that are not there become entities.
@@ -96,8 +95,8 @@ pub trait PropertyGraphStore: Debug + Send + Sync + 'static {
     /// beneath fails.
     async fn upsert_relations(&self, relations: Vec<Relation>) -> Result<()>;
 
-    /// Removes what matches, and nothing if the filter is empty: nodes with their triplets and relations, or single triplets
-    /// if the filter names relations.
+    /// Removes what matches, and nothing if the filter is empty: nodes with their triplets and relations, or single
+    /// triplets if the filter names relations.
     ///
     /// # Errors
     /// If the store beneath fails.

@@ -1,4 +1,5 @@
-//! Reading index structs of every version, by the rules of LlamaIndex's decoder: a missing field is empty, numbers become strings.
+//! Reading index structs of every version, by the rules of LlamaIndex's decoder: a missing field is empty, numbers
+//! become strings.
 
 use indexmap::{IndexMap, IndexSet};
 use raw_json::{Object, PyString, RawJson, Text, Value, py_str};
@@ -27,8 +28,8 @@ const DICT_KINDS: [&str; 17] = [
 ];
 
 impl IndexStruct {
-    /// Reads a stored struct, `{"__type__": "list", "__data__": "…"}`. What cannot be read becomes [`IndexStructData::Other`]. A struct
-    /// without an id gets `key`, under which it is stored.
+    /// Reads a stored struct, `{"__type__": "list", "__data__": "…"}`. What cannot be read becomes
+    /// [`IndexStructData::Other`]. A struct without an id gets `key`, under which it is stored.
     pub fn from_raw(raw: &RawJson, key: &PyString) -> Self {
         let value = raw.value();
         let type_name = value.get("__type__").map(py_str).unwrap_or_default();

@@ -18,7 +18,8 @@ impl IndexStruct {
         stored.into()
     }
 
-    /// The struct's fields, in LlamaIndex's order, unknown ones last. A struct of an unknown kind has only its id and summary here.
+    /// The struct's fields, in LlamaIndex's order, unknown ones last. A struct of an unknown kind has only its id and
+    /// summary here.
     pub fn to_dict(&self) -> Object {
         let mut fields = Object::new();
         let mut put = |name: &str, value: Value| drop(fields.insert(name.into(), value));

@@ -27,7 +27,8 @@ pub enum IndexStructData {
     },
     /// `keyword_table`: nodes by keyword.
     KeywordTable(KeywordTable),
-    /// `vector_store`: nodes by vector id. The kinds `dict` and `simple_dict` of 0.5 and before, and those named after databases, are read as this one.
+    /// `vector_store`: nodes by vector id. The kinds `dict` and `simple_dict` of 0.5 and before, and those named after
+    /// databases, are read as this one.
     VectorStore(IndexDict),
     /// `multimodal`: as `vector_store`, with images.
     Multimodal(IndexDict),
@@ -91,7 +92,8 @@ pub struct IndexDict {
 pub struct KnowledgeGraph {
     /// The nodes of each keyword, as in [`KeywordTable`].
     pub table: IndexMap<PyString, IndexSet<PyString>>,
-    /// The triplets of 0.6.2x and before, `{subject: [[object, relation], …]}` (the object first). Later ones are in the graph store.
+    /// The triplets of 0.6.2x and before, `{subject: [[object, relation], …]}` (the object first). Later ones are in
+    /// the graph store.
     pub rel_map: Object,
     /// Embeddings by Python's `str` of a triplet.
     pub embedding_dict: Object,
@@ -132,7 +134,8 @@ impl IndexStruct {
         }
     }
 
-    /// The nodes that the struct names, each once, in its order. `None` if that cannot be told: the struct is of an unknown kind or damaged.
+    /// The nodes that the struct names, each once, in its order. `None` if that cannot be told: the struct is of an
+    /// unknown kind or damaged.
     ///
     /// A property graph index names none here; its nodes are those in the graph.
     pub fn node_ids(&self) -> Option<IndexSet<PyString>> {

@@ -66,8 +66,8 @@ impl KvIndexStore {
 
     /// A struct, or `None`.
     ///
-    /// # Errors
-    /// If the store beneath fails. A struct that cannot be read is no error; see [`IndexStructData::Other`](crate::IndexStructData::Other).
+    /// # Errors If the store beneath fails. A struct that cannot be read is no error; see
+    /// [`IndexStructData::Other`](crate::IndexStructData::Other).
     pub async fn get_index_struct(&self, index_id: impl Into<PyString>) -> Result<Option<IndexStruct>> {
         let id = index_id.into();
         Ok(self.kv.get(&self.collection, &id).await?.map(|raw| IndexStruct::from_raw(&raw, &id)))
@@ -119,8 +119,8 @@ impl KvIndexStore {
         }
     }
 
-    /// Rewrites the structs that are not in the form of LlamaIndex 0.14, so that today's Python reads them, and returns how many. Structs
-    /// of unknown kinds and damaged ones stay.
+    /// Rewrites the structs that are not in the form of LlamaIndex 0.14, so that today's Python reads them, and returns
+    /// how many. Structs of unknown kinds and damaged ones stay.
     ///
     /// # Errors
     /// If the store beneath fails, or another writer changes a struct at the same moment.

@@ -40,7 +40,8 @@ impl SimpleKvStore {
         Self::default()
     }
 
-    /// Reads a dumped store: an object of collections, each an object of values. Values are not looked into. One pass over the text.
+    /// Reads a dumped store: an object of collections, each an object of values. Values are not looked into. One pass
+    /// over the text.
     ///
     /// # Errors
     /// [`Error::Damaged`] if the text is not JSON or not an object.
@@ -211,7 +212,8 @@ impl KvStore for SimpleKvStore {
         let state = Arc::make_mut(&mut guard);
         state.original = None;
         state.revision += 1;
-        // Runs of deletes in one collection are done in one pass: taking keys out one by one would move all later ones each time.
+        // Runs of deletes in one collection are done in one pass: taking keys out one by one would move all later ones
+        // each time.
         let mut ops = batch.into_ops().into_iter().peekable();
         while let Some(op) = ops.next() {
             match op {

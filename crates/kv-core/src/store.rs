@@ -12,26 +12,26 @@ pub type Page = Vec<(PyString, RawJson)>;
 
 /// Named collections of JSON values.
 ///
-/// For implementers: the three methods without a body are all there is to write. For callers: [`KvStoreExt`](crate::KvStoreExt)
-/// has the short forms. A collection that nothing was put into is the same as an empty one. Handles are shared
-/// (`Arc<dyn KvStore>`), and every method may be called from several tasks at once.
+/// For implementers: the three methods without a body are all there is to write. For callers:
+/// [`KvStoreExt`](crate::KvStoreExt) has the short forms. A collection that nothing was put into is the same as an
+/// empty one. Handles are shared (`Arc<dyn KvStore>`), and every method may be called from several tasks at once.
 #[async_trait]
 pub trait KvStore: Debug + Send + Sync + 'static {
-    /// The values of `keys`, each at the place of its key; `None` where there is no such key. One round trip, or a few for many keys.
+    /// The values of `keys`, each at the place of its key; `None` where there is no such key. One round trip, or a few
+    /// for many keys.
     ///
     /// # Errors
     /// If the store beneath fails.
     async fn get_many(&self, collection: &str, keys: &[PyString]) -> Result<Vec<Option<RawJson>>>;
 
-    /// All entries, in pages of at most `page_size` (at least 1). In the order of insertion where the store keeps one. What is written
-    /// meanwhile may or may not be seen; the in-memory store shows the state at the call.
+    /// All entries, in pages of at most `page_size` (at least 1). In the order of insertion where the store keeps one.
+    /// What is written meanwhile may or may not be seen; the in-memory store shows the state at the call.
     fn scan<'a>(&'a self, collection: &'a str, page_size: usize) -> BoxStream<'a, Result<Page>>;
 
     /// Does all that the batch says, if its conditions hold.
     ///
-    /// # Errors
-    /// [`Error::PreconditionFailed`](crate::Error::PreconditionFailed), and then nothing has changed; otherwise what the store
-    /// beneath reports, and then [`atomicity`](Self::atomicity) tells what may have changed.
+    /// # Errors [`Error::PreconditionFailed`](crate::Error::PreconditionFailed), and then nothing has changed;
+    /// otherwise what the store beneath reports, and then [`atomicity`](Self::atomicity) tells what may have changed.
     async fn apply(&self, batch: WriteBatch) -> Result<Applied>;
 
     /// What a batch that fails half-way leaves behind.

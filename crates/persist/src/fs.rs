@@ -29,8 +29,8 @@ pub struct Staged {
 
 /// A place where a storage context's files lie side by side: a folder, a bucket's prefix, a map in memory.
 ///
-/// Names are plain file names that passed [`check_name`](crate::check_name); implementations refuse others. All methods take
-/// `&self` and may be called at the same time.
+/// Names are plain file names that passed [`check_name`](crate::check_name); implementations refuse others. All methods
+/// take `&self` and may be called at the same time.
 #[async_trait]
 pub trait PersistFs: Debug + Send + Sync + 'static {
     /// The place in words, for messages, and to tell whether two handles mean the same place.
@@ -54,8 +54,8 @@ pub trait PersistFs: Debug + Send + Sync + 'static {
     /// If the content cannot be produced or written; nothing is left behind then.
     async fn stage(&self, name: &str, content: Content) -> Result<Staged>;
 
-    /// Gives the staged files their names, each replacing what has that name as a whole, then deletes `remove` (names that are
-    /// absent are passed over). When it returns, all that is durable.
+    /// Gives the staged files their names, each replacing what has that name as a whole, then deletes `remove` (names
+    /// that are absent are passed over). When it returns, all that is durable.
     ///
     /// # Errors
     /// If a step fails; the steps before it have happened.

@@ -3,8 +3,8 @@ use crate::{Error, Result};
 /// The longest file name that common disks take, in bytes.
 const LENGTH_MAX: usize = 255;
 
-/// Checks that `name` is a plain file name, which cannot lead out of a place: no separators, no `..`, no control characters,
-/// no name of ours (`.colca`).
+/// Checks that `name` is a plain file name, which cannot lead out of a place: no separators, no `..`, no control
+/// characters, no name of ours (`.colca`).
 ///
 /// # Errors
 /// [`Error::InvalidName`] with the reason.

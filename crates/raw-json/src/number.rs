@@ -85,8 +85,8 @@ pub(crate) fn parse_f64(literal: &str) -> f64 {
 
 /// The double nearest to the shortest decimal that reads back as this single.
 ///
-/// Embedding services send singles as such decimals, and Python reads them as doubles: `-0.010299738_f32` arrives as the double
-/// `-0.010299738`, which is not the same number.
+/// Embedding services send singles as such decimals, and Python reads them as doubles: `-0.010299738_f32` arrives as
+/// the double `-0.010299738`, which is not the same number.
 pub fn shortest_f32(value: f32) -> f64 {
     if !value.is_finite() {
         return f64::from(value);
@@ -106,7 +106,8 @@ pub(crate) struct FloatStyle {
     pub(crate) negative_infinity: &'static str,
 }
 
-/// Appends a double as Python's `json` does: the shortest digits that read back as the same number, as `repr` lays them out.
+/// Appends a double as Python's `json` does: the shortest digits that read back as the same number, as `repr` lays them
+/// out.
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     write_float(out, value, PYTHON);
 }
@@ -261,7 +262,7 @@ mod tests {
         check(1e300, "1e+300", "1e300");
         check(1.7976931348623157e308, "1.7976931348623157e+308", "1.7976931348623157e308");
         check(5e-324, "5e-324", "5e-324");
-        check(123456789.123456789, "123456789.12345679", "123456789.12345679");
+        check(123456789.12345679, "123456789.12345679", "123456789.12345679");
         check(f64::NAN, "NaN", "null");
         check(f64::INFINITY, "Infinity", "null");
         check(f64::NEG_INFINITY, "-Infinity", "null");

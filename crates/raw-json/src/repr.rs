@@ -105,7 +105,8 @@ fn append_string(out: &mut Vec<u8>, string: &PyString) {
     out.push(quote);
 }
 
-/// Whether Python's `str.isspace` holds: what `str.strip` removes. Unlike Rust's white space it includes U+001C to U+001F.
+/// Whether Python's `str.isspace` holds: what `str.strip` removes. Unlike Rust's white space it includes U+001C to
+/// U+001F.
 pub fn is_space(point: u32) -> bool {
     matches!(
         point,

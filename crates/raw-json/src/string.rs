@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 /// A string as Python and JSON can hold it: Unicode code points, lone surrogates included.
 ///
-/// LlamaIndex stores whatever a Python `str` may contain, in texts, metadata, keys and ids, and some of it is
-/// not valid Unicode (`"\ud83d"`). The content is kept as *generalized UTF-8*: UTF-8 in which a
-/// lone surrogate takes three bytes too. Comparing bytes therefore compares code points, as Python does. Nearly every string is
-/// valid Unicode, and [`to_str`](Self::to_str) is then free.
+/// LlamaIndex stores whatever a Python `str` may contain, in texts, metadata, keys and ids, and some of it is not valid
+/// Unicode (`"\ud83d"`). The content is kept as *generalized UTF-8*: UTF-8 in which a lone surrogate takes three bytes
+/// too. Comparing bytes therefore compares code points, as Python does. Nearly every string is valid Unicode, and
+/// [`to_str`](Self::to_str) is then free.
 ///
 /// A clone shares the content.
 ///
@@ -215,8 +215,9 @@ mod tests {
     #[test]
     fn order_is_by_code_point() {
         // UTF-16 order would put U+FFFF after U+1F600.
-        assert!(PyString::from("\u{FFFF}") < PyString::from("\u{1F600}"));
-        assert!(PyString::from_code_points([0xDFFF]) < PyString::from("\u{E000}"));
+        let one = |point| PyString::from_code_points([point]);
+        assert!(one(0xFFFF) < one(0x1_F600));
+        assert!(one(0xDFFF) < one(0xE000));
     }
 
     #[test]

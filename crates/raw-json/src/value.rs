@@ -11,8 +11,8 @@ pub type Object = IndexMap<PyString, Value>;
 
 /// A JSON value as Python holds it: integers of any size apart from floats, `NaN` and infinities, objects in order.
 ///
-/// Equality is that of what would be written: `1` and `1.0` differ, as do `0.0` and `-0.0`, and `NaN` equals itself. The
-/// order of an object's keys does not count, as in Python.
+/// Equality is that of what would be written: `1` and `1.0` differ, as do `0.0` and `-0.0`, and `NaN` equals itself.
+/// The order of an object's keys does not count, as in Python.
 pub enum Value {
     /// `null`, Python's `None`.
     Null,

@@ -10,7 +10,8 @@ use crate::{
 };
 
 impl Node {
-    /// Reads a stored node, `{"__data__": {…}, "__type__": "1"}`, of any version. A node without an id gets `key`, under which it is stored.
+    /// Reads a stored node, `{"__data__": {…}, "__type__": "1"}`, of any version. A node without an id gets `key`,
+    /// under which it is stored.
     ///
     /// # Errors
     /// [`Error::UnknownType`] and [`Error::Field`].
@@ -186,7 +187,8 @@ fn media_content(fields: &mut Fields<'_>) -> Result<MediaContent> {
     })
 }
 
-/// A document, in today's form or in that of 0.12.5 and before, when it was a text node (and an image document an image node).
+/// A document, in today's form or in that of 0.12.5 and before, when it was a text node (and an image document an image
+/// node).
 fn document_content(fields: &mut Fields<'_>, class_name: Option<&Value>) -> Result<NodeContent> {
     let mut media = media_content(fields)?;
     // The fields of the old form; those that say nothing are dropped.

@@ -8,11 +8,11 @@ use crate::{Error, ImageContent, MediaContent, MediaResource, MetadataMode, Node
 impl Node {
     /// The hash by which LlamaIndex tells that a node has changed: 64 hexadecimal digits of SHA-256.
     ///
-    /// Texts and index nodes hash their text and Python's `repr` of the metadata; image nodes image, path, URL and text; documents and
-    /// multimodal nodes their metadata as text and a hash of each resource.
+    /// Texts and index nodes hash their text and Python's `repr` of the metadata; image nodes image, path, URL and
+    /// text; documents and multimodal nodes their metadata as text and a hash of each resource.
     ///
-    /// # Errors
-    /// For documents and multimodal nodes: [`Error::Template`], and [`Error::LoneSurrogate`] where Python fails to encode.
+    /// # Errors For documents and multimodal nodes: [`Error::Template`], and [`Error::LoneSurrogate`] where Python
+    /// fails to encode.
     pub fn hash(&self) -> Result<String> {
         match &self.content {
             NodeContent::Text(text) | NodeContent::Index(text, _) => {

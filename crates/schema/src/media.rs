@@ -34,8 +34,8 @@ impl MediaResource {
     }
 }
 
-/// The media type that a path's extension tells, for the extensions that LlamaIndex knows (images, audio, video, archives,
-/// fonts and office documents; no plain text).
+/// The media type that a path's extension tells, for the extensions that LlamaIndex knows (images, audio, video,
+/// archives, fonts and office documents; no plain text).
 pub fn guess_mimetype(path: &PyString) -> Option<PyString> {
     let path = path.to_str()?;
     let name = path.trim_end_matches('/').rsplit('/').next()?;

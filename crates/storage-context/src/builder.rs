@@ -13,7 +13,8 @@ use crate::open::{Opening, has_context};
 use crate::origin::Origins;
 use crate::{DEFAULT_NAMESPACE, FileNames, IMAGE_NAMESPACE, Result, StorageContext};
 
-/// Puts a storage context together. Parts that are given win; the others come from the place that is opened, or are made empty.
+/// Puts a storage context together. Parts that are given win; the others come from the place that is opened, or are
+/// made empty.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -39,17 +39,17 @@ impl StorageContext {
 
     /// Opens the context at a place: a path, a URI or a place of your own. Nothing is written.
     ///
-    /// `docstore.json` and `index_store.json` must be there; every `{namespace}__vector_store.json` is a vector store, and one called
-    /// `vector_store.json`, as older versions wrote it, the one of the namespace `default`.
+    /// `docstore.json` and `index_store.json` must be there; every `{namespace}__vector_store.json` is a vector store,
+    /// and one called `vector_store.json`, as older versions wrote it, the one of the namespace `default`.
     ///
-    /// # Errors
-    /// [`Error::MissingFile`](crate::Error::MissingFile), [`Error::Damaged`](crate::Error::Damaged) with the file and the place in it, and what
-    /// the place reports.
+    /// # Errors [`Error::MissingFile`](crate::Error::MissingFile), [`Error::Damaged`](crate::Error::Damaged) with the
+    /// file and the place in it, and what the place reports.
     pub async fn open(place: impl IntoPlace) -> Result<Self> {
         Self::builder().open(place).await
     }
 
-    /// Opens the context at a place, or makes an empty one if there is nothing there. Nothing is written until it is persisted.
+    /// Opens the context at a place, or makes an empty one if there is nothing there. Nothing is written until it is
+    /// persisted.
     ///
     /// # Errors
     /// As [`open`](Self::open); a place with only some of a context's files is an error, not an empty context.

@@ -14,8 +14,8 @@ use crate::origin::{Origins, Role};
 use crate::{Error, Result, StorageContext};
 
 impl StorageContext {
-    /// The content of all stores: `{"vector_store": {namespace: …}, "doc_store", "index_store", "graph_store", "property_graph_store"}`, the last
-    /// one `null` if there is none.
+    /// The content of all stores: `{"vector_store": {namespace: …}, "doc_store", "index_store", "graph_store",
+    /// "property_graph_store"}`, the last one `null` if there is none.
     ///
     /// # Errors
     /// [`Error::NotInMemory`] if a store keeps itself.

@@ -46,7 +46,8 @@ impl FileNames {
         format!("{namespace}{SEPARATOR}{}", self.vector_store)
     }
 
-    /// The namespace that a vector store's file is of: its name up to the *last* separator, so that namespaces may contain one.
+    /// The namespace that a vector store's file is of: its name up to the *last* separator, so that namespaces may
+    /// contain one.
     pub fn namespace<'a>(&self, file: &'a str) -> Option<&'a str> {
         file.strip_suffix(&self.vector_store)?.strip_suffix(SEPARATOR)
     }

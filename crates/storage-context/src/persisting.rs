@@ -23,9 +23,10 @@ pub struct PersistOptions {
 impl StorageContext {
     /// Writes the stores that are in memory to a place, as one commit, and says what it did.
     ///
-    /// Everything is serialised before the first file of the place changes, each file is replaced as a whole, and what is written is
-    /// durable when this returns. A store that has not changed since it was read from or written to this very place is not written again; at another
-    /// place its file is copied byte for byte if it is still as it was, and made anew from memory otherwise. Files of other programs stay.
+    /// Everything is serialised before the first file of the place changes, each file is replaced as a whole, and what
+    /// is written is durable when this returns. A store that has not changed since it was read from or written to this
+    /// very place is not written again; at another place its file is copied byte for byte if it is still as it was, and
+    /// made anew from memory otherwise. Files of other programs stay.
     ///
     /// # Errors
     /// What the place reports. If a file cannot be serialised or staged, nothing of the place has changed.
@@ -253,7 +254,8 @@ impl<'a> Persisting<'a> {
     }
 }
 
-/// Whether LlamaIndex leaves files of this name beside a context's: other kinds of stores, a pipeline's cache, older layouts.
+/// Whether LlamaIndex leaves files of this name beside a context's: other kinds of stores, a pipeline's cache, older
+/// layouts.
 fn is_llama_index_file(name: &str) -> bool {
     matches!(
         name,

@@ -69,8 +69,8 @@ impl fmt::Display for Action {
 }
 
 impl PersistReport {
-    /// The report as a value: `{"place", "files": [{"name", "store", "action", "size", "digest"}], "self_managed", "left_behind",
-    /// "python_problems": [{"file", "problem"}]}`.
+    /// The report as a value: `{"place", "files": [{"name", "store", "action", "size", "digest"}], "self_managed",
+    /// "left_behind", "python_problems": [{"file", "problem"}]}`.
     pub fn to_value(&self) -> Value {
         let files = self.files.iter().map(|file| {
             [

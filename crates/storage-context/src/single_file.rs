@@ -20,10 +20,11 @@ pub(crate) fn is_single_file(bytes: &[u8]) -> bool {
 }
 
 impl StorageContext {
-    /// Converts an index that LlamaIndex 0.5 or before saved as a single file into a context in memory, in today's form.
+    /// Converts an index that LlamaIndex 0.5 or before saved as a single file into a context in memory, in today's
+    /// form.
     ///
-    /// Nodes keep their hashes, embeddings and character ranges; the documents they came from are listed as later versions list them. The
-    /// parts of a composed index become the indexes of one context.
+    /// Nodes keep their hashes, embeddings and character ranges; the documents they came from are listed as later
+    /// versions list them. The parts of a composed index become the indexes of one context.
     ///
     /// # Errors
     /// [`Error::Dict`] with what is wrong with the file, and where.

@@ -24,10 +24,12 @@ pub struct Upgraded {
 }
 
 impl StorageContext {
-    /// Rewrites what older versions wrote into what today's LlamaIndex reads: nodes, documents' records, index structs, the triplets that were kept in
-    /// structs, the keys of property graph relations, the name of the vector store's file. Hashes stay.
+    /// Rewrites what older versions wrote into what today's LlamaIndex reads: nodes, documents' records, index structs,
+    /// the triplets that were kept in structs, the keys of property graph relations, the name of the vector store's
+    /// file. Hashes stay.
     ///
-    /// Nothing is lost by it, and repeating it does no harm. Each store is changed by itself; the files follow when the context is persisted.
+    /// Nothing is lost by it, and repeating it does no harm. Each store is changed by itself; the files follow when the
+    /// context is persisted.
     ///
     /// # Errors
     /// [`Error::Store`] if a store fails.
@@ -51,7 +53,8 @@ impl StorageContext {
         })
     }
 
-    /// Moves the triplets that 0.6.2x and before kept in structs, as `{subject: [[object, relation], …]}`, to the graph store.
+    /// Moves the triplets that 0.6.2x and before kept in structs, as `{subject: [[object, relation], …]}`, to the graph
+    /// store.
     async fn move_triplets(&self) -> Result<usize> {
         let failed = |e: indexstore::Error| Error::store("index store", e);
         let mut moved = 0;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 /// Eight sums that grow side by side.
 ///
-/// Number `i` of a row goes to lane `i % 8`, whatever the row is kept in, and the lanes are added up in one fixed order at the end. So
-/// a score depends on the numbers alone, not on the machine or on how they are stored.
+/// Number `i` of a row goes to lane `i % 8`, whatever the row is kept in, and the lanes are added up in one fixed order
+/// at the end. So a score depends on the numbers alone, not on the machine or on how they are stored.
 pub(crate) type Lanes = [f64; 8];
 
 /// The numbers that fill a cache line.

@@ -4,8 +4,8 @@ use raw_json::shortest_f32;
 
 /// What a single stands for.
 ///
-/// Embeddings are made as singles nearly everywhere. Libraries hand them over as doubles of the same value; services send them as
-/// shortest decimals, which Python then reads as doubles.
+/// Embeddings are made as singles nearly everywhere. Libraries hand them over as doubles of the same value; services
+/// send them as shortest decimals, which Python then reads as doubles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coding {
     /// Itself.
@@ -26,8 +26,8 @@ impl Coding {
         }
     }
 
-    /// What singles cannot hold of a row: a handful of exceptions, at most one number in 16. `None` if it is more, or if a single would
-    /// overflow.
+    /// What singles cannot hold of a row: a handful of exceptions, at most one number in 16. `None` if it is more, or
+    /// if a single would overflow.
     pub(crate) fn exceptions(self, row: &[f64]) -> Option<Exceptions> {
         let mut exceptions = Vec::new();
         for (i, &x) in row.iter().enumerate() {

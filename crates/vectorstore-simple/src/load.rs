@@ -67,7 +67,8 @@ fn object_follows(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
     }
 }
 
-/// The embeddings, and the nodes whose embeddings are not fit for the matrix; those are read in a second pass, being rare.
+/// The embeddings, and the nodes whose embeddings are not fit for the matrix; those are read in a second pass, being
+/// rare.
 fn vectors(scanner: &mut Scanner<'_>) -> Result<(Vectors, HashSet<PyString>), JsonError> {
     let (mut vectors, mut irregular) = (Vectors::default(), HashSet::new());
     if !object_follows(scanner)? {
@@ -93,7 +94,8 @@ fn vectors(scanner: &mut Scanner<'_>) -> Result<(Vectors, HashSet<PyString>), Js
     Ok((vectors, irregular))
 }
 
-/// Reads an embedding as Python does, which converts what can be to floats. Tells whether it is a list of finite numbers.
+/// Reads an embedding as Python does, which converts what can be to floats. Tells whether it is a list of finite
+/// numbers.
 fn read_row(scanner: &mut Scanner<'_>, row: &mut Vec<f64>) -> Result<bool, JsonError> {
     row.clear();
     if scanner.kind()? != Kind::Array {

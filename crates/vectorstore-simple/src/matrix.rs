@@ -32,7 +32,8 @@ impl Probe {
         Self { norm: dot(&lanes, &lanes).sqrt(), lanes }
     }
 
-    /// The cosine of the angle to another one; not a number, or infinite, where that is undefined or out of a double's range.
+    /// The cosine of the angle to another one; not a number, or infinite, where that is undefined or out of a double's
+    /// range.
     pub(crate) fn cosine(&self, other: &Self) -> f64 {
         dot(&self.lanes, &other.lanes) / (self.norm * other.norm)
     }
@@ -99,7 +100,8 @@ impl Matrix {
         Self { dim: self.dim, numbers, norms: rows.iter().map(|&row| self.norms[row]).collect() }
     }
 
-    /// Changes how numbers are kept until a row fits, and returns the row's exceptions. It happens at most twice in the life of a matrix.
+    /// Changes how numbers are kept until a row fits, and returns the row's exceptions. It happens at most twice in the
+    /// life of a matrix.
     fn fit(&mut self, row: &[f64]) -> Exceptions {
         if let Some(exceptions) = self.numbers.exceptions(row) {
             return exceptions;
@@ -142,13 +144,14 @@ impl Matrix {
 
     /// What [`cosine`](Self::cosine) cannot exceed, where that is much cheaper to find.
     ///
-    /// It is the cosine with the singles *y* in place of the row's true numbers *x*, plus 2⁻²³. Let *q* be the probe and *n* ≤ 2²⁴ the
-    /// number of dimensions. Each *y* is *x* rounded to a single, exceptions included, so |*x* − *y*| ≤ 2⁻²⁴|*x*| + 2⁻¹⁵⁰ (the second for
-    /// numbers below the normal ones), and by Cauchy and Schwarz the two products differ by at most
-    /// (2⁻²⁴ + 2⁻¹⁵⁰·√*n*/‖*x*‖)·‖*q*‖‖*x*‖ ≤ (2⁻²⁴ + 2⁻³⁸)·‖*q*‖‖*x*‖ where ‖*x*‖ ≥ 2⁻¹⁰⁰. Summing up in doubles adds an error of at most
-    /// 2·*n*·2⁻⁵³·‖*q*‖‖*x*‖ ≤ 2⁻²⁸·‖*q*‖‖*x*‖ to either product, as long as nothing overflows or falls below the normal doubles, which
-    /// the ranges of the norms rule out. Both are divided by the same number, which differs from ‖*q*‖‖*x*‖ by a factor of
-    /// 1 ± 2⁻²⁷. All in all they differ by less than (2⁻²⁴ + 2⁻³⁸ + 2⁻²⁷)(1 + 2⁻²⁶) + 2⁻⁵¹ < 2⁻²³.
+    /// It is the cosine with the singles *y* in place of the row's true numbers *x*, plus 2⁻²³. Let *q* be the probe
+    /// and *n* ≤ 2²⁴ the number of dimensions. Each *y* is *x* rounded to a single, exceptions included, so |*x* − *y*|
+    /// ≤ 2⁻²⁴|*x*| + 2⁻¹⁵⁰ (the second for numbers below the normal ones), and by Cauchy and Schwarz the two products
+    /// differ by at most (2⁻²⁴ + 2⁻¹⁵⁰·√*n*/‖*x*‖)·‖*q*‖‖*x*‖ ≤ (2⁻²⁴ + 2⁻³⁸)·‖*q*‖‖*x*‖ where ‖*x*‖ ≥ 2⁻¹⁰⁰. Summing
+    /// up in doubles adds an error of at most 2·*n*·2⁻⁵³·‖*q*‖‖*x*‖ ≤ 2⁻²⁸·‖*q*‖‖*x*‖ to either product, as long as
+    /// nothing overflows or falls below the normal doubles, which the ranges of the norms rule out. Both are divided by
+    /// the same number, which differs from ‖*q*‖‖*x*‖ by a factor of 1 ± 2⁻²⁷. All in all they differ by less than
+    /// (2⁻²⁴ + 2⁻³⁸ + 2⁻²⁷)(1 + 2⁻²⁶) + 2⁻⁵¹ < 2⁻²³.
     pub(crate) fn cosine_bound(&self, row: usize, probe: &Probe) -> Option<f64> {
         const PROBE_NORMS: std::ops::Range<f64> = 1e-100..1e100;
         const ROW_NORMS: std::ops::Range<f64> = 1e-30..1e60;
@@ -207,7 +210,8 @@ mod tests {
     use proptest::prelude::*;
     use raw_json::shortest_f32;
 
-    /// Each number as far from its single as a number can be: half-way to the next one, of the sign that `probe` has there.
+    /// Each number as far from its single as a number can be: half-way to the next one, of the sign that `probe` has
+    /// there.
     fn worst(singles: &[f32], probe: &[f64]) -> Vec<f64> {
         let half_way = |(single, q): (&f32, &f64)| {
             let to = if (*q > 0.0) == (*single > 0.0) { single.next_up() } else { single.next_down() };

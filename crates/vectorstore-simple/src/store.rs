@@ -13,11 +13,11 @@ use crate::vectors::{Stored, numbers};
 
 /// LlamaIndex's in-memory vector store, the content of `default__vector_store.json`.
 ///
-/// A clone is another handle on the same data. Reading takes a snapshot, so writers are never waited for; an addition or deletion is
-/// seen as a whole or not at all. Nodes keep the order of insertion, and a replaced node its place.
+/// A clone is another handle on the same data. Reading takes a snapshot, so writers are never waited for; an addition
+/// or deletion is seen as a whole or not at all. Nodes keep the order of insertion, and a replaced node its place.
 ///
-/// A file is not kept once it is loaded. Its embeddings lie in a matrix, as singles if that loses nothing; what does not fit there, such as
-/// rows of another length, is kept as it was written and fails only the queries that reach it.
+/// A file is not kept once it is loaded. Its embeddings lie in a matrix, as singles if that loses nothing; what does
+/// not fit there, such as rows of another length, is kept as it was written and fails only the queries that reach it.
 #[derive(Clone, Default)]
 pub struct SimpleVectorStore {
     state: Arc<RwLock<Arc<State>>>,
@@ -29,7 +29,8 @@ impl SimpleVectorStore {
         Self::default()
     }
 
-    /// Reads a store's file, of any version. One pass over the text, and a second if an embedding does not fit the others.
+    /// Reads a store's file, of any version. One pass over the text, and a second if an embedding does not fit the
+    /// others.
     ///
     /// # Errors
     /// [`Error::Damaged`] if the text is not JSON, not an object, or one of its three parts is not an object.
@@ -52,7 +53,8 @@ impl SimpleVectorStore {
         self.snapshot().to_dict()
     }
 
-    /// The state as a file. The text that was loaded is not kept, so this always writes anew; equal numbers, in Python's spelling.
+    /// The state as a file. The text that was loaded is not kept, so this always writes anew; equal numbers, in
+    /// Python's spelling.
     pub fn store_file(&self) -> StoreFile {
         let state = self.snapshot();
         let revision = state.revision;

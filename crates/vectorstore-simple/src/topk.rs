@@ -23,17 +23,18 @@ impl Ranked<'_> {
 
 /// Collects candidates, which are offered in their order, and keeps the best.
 ///
-/// LlamaIndex pushes each candidate on a binary min-heap, pops the least when there are too many, and in the end sorts the heap's array
-/// by score alone, stably. So the order of equal scores is what is left of the heap's history, and the same must happen here.
+/// LlamaIndex pushes each candidate on a binary min-heap, pops the least when there are too many, and in the end sorts
+/// the heap's array by score alone, stably. So the order of equal scores is what is left of the heap's history, and the
+/// same must happen here.
 ///
-/// Only a candidate that is less than all on a full heap may be left out: pushing and popping it restores the array. The push takes it to
-/// the root, and the items on that way, *p₀* at the root to *pₙ*, move down a step each. The pop puts *pₙ*, which is last now, at
-/// the root and lets it sink. At each step the lesser child is the *p* that moved down, because its sibling was a child of
-/// that *p* before, and no two items are equal; so each *p* moves back up. At the end a sibling of the last place may move up too; it was
-/// a child of *pₙ*, so *pₙ* rises past it again.
+/// Only a candidate that is less than all on a full heap may be left out: pushing and popping it restores the array.
+/// The push takes it to the root, and the items on that way, *p₀* at the root to *pₙ*, move down a step each. The pop
+/// puts *pₙ*, which is last now, at the root and lets it sink. At each step the lesser child is the *p* that moved
+/// down, because its sibling was a child of that *p* before, and no two items are equal; so each *p* moves back up. At
+/// the end a sibling of the last place may move up too; it was a child of *pₙ*, so *pₙ* rises past it again.
 ///
-/// Scores that are not finite come from embeddings without a direction. Here they rank behind all others, in the order they came; in
-/// LlamaIndex a `NaN` scrambles the heap and may push out better candidates.
+/// Scores that are not finite come from embeddings without a direction. Here they rank behind all others, in the order
+/// they came; in LlamaIndex a `NaN` scrambles the heap and may push out better candidates.
 #[derive(Debug)]
 pub(crate) struct TopK<'a> {
     limit: usize,
@@ -76,7 +77,8 @@ impl<'a> TopK<'a> {
         }
     }
 
-    /// Removes the root: the array's last item takes its place, sinks along the lesser children to a leaf, and rises from there.
+    /// Removes the root: the array's last item takes its place, sinks along the lesser children to a leaf, and rises
+    /// from there.
     fn pop(&mut self) {
         self.heap.swap_remove(0);
         let len = self.heap.len();

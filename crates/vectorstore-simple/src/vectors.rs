@@ -18,7 +18,8 @@ pub(crate) struct Vectors {
 enum Slot {
     /// A row of the matrix.
     Row(usize),
-    /// A file had something else there: another length, numbers that are not finite, no list at all. It is kept as it was written.
+    /// A file had something else there: another length, numbers that are not finite, no list at all. It is kept as it
+    /// was written.
     Aside(RawJson),
 }
 
@@ -76,7 +77,8 @@ impl Vectors {
         self.matrix.push(row);
     }
 
-    /// Keeps what a file has as a node's embedding as it is. A row that the node had before stays behind until [`retain`](Self::retain).
+    /// Keeps what a file has as a node's embedding as it is. A row that the node had before stays behind until
+    /// [`retain`](Self::retain).
     pub(crate) fn set_aside(&mut self, id: PyString, raw: RawJson) {
         self.slots.insert(id, Slot::Aside(raw));
     }

@@ -1,7 +1,7 @@
 //! What every [`VectorStore`] does, as functions to run against one.
 //!
-//! The store must be empty, take embeddings of 4 numbers, and compare by cosine or by anything that orders directions alike. Numbers are
-//! such that 32 bits hold them exactly; ids look like UUIDs, since some databases take no others.
+//! The store must be empty, take embeddings of 4 numbers, and compare by cosine or by anything that orders directions
+//! alike. Numbers are such that 32 bits hold them exactly; ids look like UUIDs, since some databases take no others.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test suite fails by panicking")]
 
 use std::sync::Arc;
@@ -52,7 +52,8 @@ fn node(n: u32, embedding: [f64; 4]) -> Node {
     Node::text("text").with_id(id(n)).with_embedding(embedding)
 }
 
-/// Four nodes of which the first is nearest to [`NORTH`] and the last farthest; 1 and 2 are of document 101, 3 of 102, 4 of none.
+/// Four nodes of which the first is nearest to [`NORTH`] and the last farthest; 1 and 2 are of document 101, 3 of 102,
+/// 4 of none.
 fn four() -> Vec<Node> {
     vec![
         node(1, [1.0, 0.25, 0.0, 0.0]).with_source(id(101)),

@@ -20,9 +20,9 @@ pub fn recorded_ref_doc_id(node: &Node) -> Result<PyString> {
 
 /// What LlamaIndex keeps of a node's metadata beside its embedding, to filter by.
 ///
-/// The node's own metadata comes first, with `null` in place of `NaN` and infinities and without `_node_content`. Then `_node_type` (the
-/// class), and the document as `document_id`, `doc_id` and `ref_doc_id`; these win over the node's own entries of the same name, which
-/// keep their places.
+/// The node's own metadata comes first, with `null` in place of `NaN` and infinities and without `_node_content`. Then
+/// `_node_type` (the class), and the document as `document_id`, `doc_id` and `ref_doc_id`; these win over the node's
+/// own entries of the same name, which keep their places.
 ///
 /// # Errors
 /// If the node's source is stored as a list, or its metadata is nested so deeply that no reader would take it.

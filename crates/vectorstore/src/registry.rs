@@ -11,7 +11,8 @@ pub trait VectorStoreLoader: Debug + Send + Sync + 'static {
     /// The store's name, for messages.
     fn name(&self) -> &'static str;
 
-    /// Whether a file that starts with `head` is this store's. `head` is the file's first 4 KiB, or all of a shorter file.
+    /// Whether a file that starts with `head` is this store's. `head` is the file's first 4 KiB, or all of a shorter
+    /// file.
     fn recognises(&self, head: &[u8]) -> bool;
 
     /// Loads a file that was recognised.
@@ -45,8 +46,8 @@ impl VectorStoreRegistry {
 
     /// Loads a file with the first loader that recognises it.
     ///
-    /// # Errors
-    /// [`Error::Unrecognised`] if none does, with what the file seems to be and what to do; otherwise what the loader reports.
+    /// # Errors [`Error::Unrecognised`] if none does, with what the file seems to be and what to do; otherwise what the
+    /// loader reports.
     pub fn load(&self, file: Bytes) -> Result<Arc<dyn VectorStore>> {
         let head = &file[..file.len().min(HEAD)];
         match self.loaders.iter().find(|loader| loader.recognises(head)) {

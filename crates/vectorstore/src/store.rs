@@ -12,15 +12,15 @@ use crate::{Result, VectorStoreQuery, VectorStoreQueryResult};
 /// Handles are shared (`Arc<dyn VectorStore>`), and every method may be called from several tasks at once.
 #[async_trait]
 pub trait VectorStore: Debug + Send + Sync + 'static {
-    /// Adds nodes by their embeddings and returns their ids. A node whose id is there already replaces it, in its place.
+    /// Adds nodes by their embeddings and returns their ids. A node whose id is there already replaces it, in its
+    /// place.
     ///
-    /// Every node is checked before anything changes: it must have an embedding of finite numbers, as many as the store's others
-    /// have.
+    /// Every node is checked before anything changes: it must have an embedding of finite numbers, as many as the
+    /// store's others have.
     ///
-    /// # Errors
-    /// [`MissingEmbedding`](crate::Error::MissingEmbedding), [`NotFinite`](crate::Error::NotFinite),
-    /// [`Dimension`](crate::Error::Dimension) and [`Node`](crate::Error::Node), and then nothing has changed; otherwise what the store
-    /// beneath reports.
+    /// # Errors [`MissingEmbedding`](crate::Error::MissingEmbedding), [`NotFinite`](crate::Error::NotFinite),
+    /// [`Dimension`](crate::Error::Dimension) and [`Node`](crate::Error::Node), and then nothing has changed; otherwise
+    /// what the store beneath reports.
     async fn add(&self, nodes: &[Node]) -> Result<Vec<PyString>>;
 
     /// Deletes the nodes of a document and returns how many there were.
@@ -51,9 +51,8 @@ pub trait VectorStore: Debug + Send + Sync + 'static {
 
     /// The nodes that are nearest to a query, nearest first.
     ///
-    /// # Errors
-    /// [`UnsupportedMode`](crate::Error::UnsupportedMode); if the store has embeddings the query cannot be compared with,
-    /// [`QueryDimension`](crate::Error::QueryDimension), [`Ragged`](crate::Error::Ragged) or
+    /// # Errors [`UnsupportedMode`](crate::Error::UnsupportedMode); if the store has embeddings the query cannot be
+    /// compared with, [`QueryDimension`](crate::Error::QueryDimension), [`Ragged`](crate::Error::Ragged) or
     /// [`Unreadable`](crate::Error::Unreadable); otherwise what the store beneath reports.
     async fn query(&self, query: &VectorStoreQuery) -> Result<VectorStoreQueryResult>;
 

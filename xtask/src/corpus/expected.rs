@@ -59,8 +59,8 @@ pub(super) fn unmark(value: &Value) -> Value {
     }
 }
 
-/// Where an answer of ours differs from LlamaIndex's, or `None` if they agree: values, numbers and the order of keys are exactly equal, and
-/// lists too but those marked as being in arbitrary order.
+/// Where an answer of ours differs from LlamaIndex's, or `None` if they agree: values, numbers and the order of keys
+/// are exactly equal, and lists too but those marked as being in arbitrary order.
 pub(super) fn difference(expected: &Value, actual: &Value) -> Option<String> {
     let differs = || Some(format!("expected {}, got {}", short(expected), short(actual)));
     let within = |place: String, inner: Option<String>| inner.map(|inner| format!("{place}: {inner}"));

@@ -1,4 +1,5 @@
-//! Agreement with LlamaIndex's recorded answers: opens each recorded directory, asks what LlamaIndex was asked, and compares.
+//! Agreement with LlamaIndex's recorded answers: opens each recorded directory, asks what LlamaIndex was asked, and
+//! compares.
 
 mod answers;
 mod areas;

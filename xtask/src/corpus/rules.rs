@@ -1,5 +1,5 @@
-//! The agreed deviations: where an answer may differ, and why. Each is explained in `docs/compatibility.md` under its id, and
-//! applies by the nature of the input, never by the name of a case.
+//! The agreed deviations: where an answer may differ, and why. Each is explained in `docs/compatibility.md` under its
+//! id, and applies by the nature of the input, never by the name of a case.
 
 use std::path::Path;
 

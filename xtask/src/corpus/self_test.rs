@@ -1,4 +1,5 @@
-//! Whether the comparison would notice a wrong answer: alters recorded answers at random and demands that each alteration is reported.
+//! Whether the comparison would notice a wrong answer: alters recorded answers at random and demands that each
+//! alteration is reported.
 
 use std::path::PathBuf;
 

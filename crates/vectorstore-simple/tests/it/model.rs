@@ -120,7 +120,8 @@ proptest! {
             prop_assert_eq!(ordered(&store.to_dict()), ordered(&model.dict()));
             let (text, unchanged) = dump(&store);
             prop_assert_eq!(parse(&text), model.dict());
-            // What is called unchanged is; the other way round, a store does not notice that it came back to where it was.
+            // What is called unchanged is; the other way round, a store does not notice that it came back to where it
+            // was.
             prop_assert!(!unchanged || ordered(&model.dict()) == ordered(&before.dict()));
             for (id, embedding) in &model.embeddings {
                 let stored = block_on(store.get(id)).unwrap().unwrap();

@@ -118,8 +118,8 @@ fn compare_namespaces(case: &Case, answers: &mut Answers, ctx: &StorageContext) 
         [("namespaces", Value::from(namespaces.to_vec())), ("property_graph", property_graph)].into_iter().collect()
     };
     answers.equal_or(Area::StorageContext, &["storage_context", "ok"], &expected, &describe(&namespaces), || {
-        // A name that it cannot take apart makes LlamaIndex drop that namespace and those it lists after it; a store that is handed over, all
-        // but that one.
+        // A name that it cannot take apart makes LlamaIndex drop that namespace and those it lists after it; a store
+        // that is handed over, all but that one.
         let faiss = case.expect.get("storage_context_without_faiss").is_some();
         let drops = faiss || namespaces.iter().any(|namespace| namespace.contains("__"));
         let told = expected.get("namespaces").and_then(Value::as_array).unwrap_or_default();
@@ -177,7 +177,8 @@ fn verdict_on(case: &Case, name: &str, verdict: &Value, ours: Option<&[u8]>) -> 
     }
 }
 
-/// LlamaIndex rewrote the file; ours is as it was. What LlamaIndex wrote must follow from it, or the answer is not understood.
+/// LlamaIndex rewrote the file; ours is as it was. What LlamaIndex wrote must follow from it, or the answer is not
+/// understood.
 fn changed(verdict: &Value, ours: &[u8]) -> Outcome {
     let read =
         |bytes: &[u8]| Text::decode(bytes.to_vec()).ok().and_then(|text| SimpleVectorStore::from_text(&text).ok());

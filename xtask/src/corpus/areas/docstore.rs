@@ -92,7 +92,7 @@ async fn node(
         let ours = described.get(key).cloned().unwrap_or(Value::Null);
         match key.to_str() {
             Some("dict") => {
-                answers.equal_or(Area::Docstore, &path, expected, &ours, || dict_rule(&stored, expected, &ours))
+                answers.equal_or(Area::Docstore, &path, expected, &ours, || dict_rule(&stored, expected, &ours));
             }
             Some("obj") => {
                 let obj = stored.get("__data__").and_then(|data| data.get("obj")).cloned().unwrap_or(Value::Null);
@@ -129,7 +129,8 @@ pub(super) fn describe(node: &Node) -> Object {
     told.into_iter().map(|(key, value)| (key.into(), value)).collect()
 }
 
-/// Documents of 0.6.0 to 0.8.69 have no class name, those of 0.6.0 to 0.6.3x a type of another name; LlamaIndex reads neither.
+/// Documents of 0.6.0 to 0.8.69 have no class name, those of 0.6.0 to 0.6.3x a type of another name; LlamaIndex reads
+/// neither.
 fn old_document(stored: &Value, kind: &str, message: &str, node: &Node) -> bool {
     let data = stored.get("__data__");
     let code = stored.get("__type__").and_then(Value::as_str).map(ToString::to_string).unwrap_or_default();
@@ -142,7 +143,8 @@ fn old_document(stored: &Value, kind: &str, message: &str, node: &Node) -> bool 
     (nameless || renamed) && matches!(node.class_name(), "Document" | "ImageDocument") && node.text_content() == text
 }
 
-/// The rule by which our fields of a node differ from LlamaIndex's: undoing what the stored form justifies must leave no difference.
+/// The rule by which our fields of a node differ from LlamaIndex's: undoing what the stored form justifies must leave
+/// no difference.
 fn dict_rule(stored: &Value, expected: &Value, ours: &Value) -> Option<&'static Rule> {
     let stored = stored.get("__data__")?.as_object()?;
     let expected = expected.get("ok")?.as_object()?;
@@ -178,7 +180,8 @@ fn dict_rule(stored: &Value, expected: &Value, ours: &Value) -> Option<&'static 
     difference(&Value::Object(expected.clone()), &Value::Object(undone)).is_none().then_some(rule).flatten()
 }
 
-/// What LlamaIndex makes of a value in `obj`: a node in today's form, or a text node with an id of its own making, which `expected` tells.
+/// What LlamaIndex makes of a value in `obj`: a node in today's form, or a text node with an id of its own making,
+/// which `expected` tells.
 fn as_python_stores(obj: &Value, expected: &Value) -> Option<Value> {
     let id = expected.get("__data__")?.get("id_")?.as_str()?;
     let Ok(node) = Node::from_value(obj, id) else {

@@ -111,8 +111,8 @@ fn same_error(kind: &str, message: &str, ours: &indices::Error) -> bool {
     }
 }
 
-/// Whether LlamaIndex failed because of a kind of index that it does not load (any more, or without a database or a model), or because
-/// there is no default vector store, which loading does not need.
+/// Whether LlamaIndex failed because of a kind of index that it does not load (any more, or without a database or a
+/// model), or because there is no default vector store, which loading does not need.
 async fn not_loadable(ctx: &StorageContext, kind: &str, message: &str) -> Result<bool> {
     let structs = ctx.index_store().index_structs().await?;
     let has = |test: fn(&IndexStructData) -> bool| structs.iter().any(|found| test(&found.data));

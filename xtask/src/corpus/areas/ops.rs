@@ -1,6 +1,7 @@
 //! Operations applied one after the other to one loaded copy, with the state of the stores after each.
 //!
-//! So that an agreed deviation does not disturb what comes after, each operation starts from the state that LlamaIndex was in.
+//! So that an agreed deviation does not disturb what comes after, each operation starts from the state that LlamaIndex
+//! was in.
 
 use std::collections::BTreeMap;
 
@@ -136,7 +137,8 @@ fn without_empty(docstore: &Value) -> Value {
     Value::Object(filled.collect())
 }
 
-/// Whether the default vector stores differ by the documents of 0.6.0 to 0.6.1x alone, which LlamaIndex does not read, and so does not delete by.
+/// Whether the default vector stores differ by the documents of 0.6.0 to 0.6.1x alone, which LlamaIndex does not read,
+/// and so does not delete by.
 fn old_vector_keys(case: &Case, op: &Op, theirs: &Value, ours: &Value) -> bool {
     let stored = case.json("vector_store.json").or_else(|| case.json("default__vector_store.json"));
     let stored = stored.as_ref().filter(|stored| stored.get("text_id_to_ref_doc_id").is_none());
@@ -299,7 +301,8 @@ impl Op {
         }
     }
 
-    /// Whether LlamaIndex's answer is its own list of a subject, which had what later operations put there when it was recorded.
+    /// Whether LlamaIndex's answer is its own list of a subject, which had what later operations put there when it was
+    /// recorded.
     fn is_live_list(&self, expected: &Value, at_the_end: &Value) -> bool {
         match self {
             Self::GraphGet { subj } => {

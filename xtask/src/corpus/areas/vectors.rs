@@ -117,7 +117,8 @@ fn read(question: &Value) -> Option<VectorStoreQuery> {
     Some(query)
 }
 
-/// Why the hits differ: ids in order, similarities within the tolerance. Ids whose similarities are that close may change places.
+/// Why the hits differ: ids in order, similarities within the tolerance. Ids whose similarities are that close may
+/// change places.
 fn same_hits(expected: &Value, ours: &VectorStoreQueryResult) -> Option<String> {
     let hits = |key: &str| expected.get("ok").and_then(|ok| ok.get(key)).and_then(Value::as_array).unwrap_or_default();
     let (ids, scores) = (hits("ids"), hits("similarities"));
@@ -153,8 +154,8 @@ async fn deviation(
     if query_finite && rows.values().all(row_finite) {
         return None;
     }
-    // LlamaIndex compares with NaN, so what it found and in which order is an accident. Still every similarity it tells must be ours, and ours
-    // must be as many: those that can be compared in order, then the others.
+    // LlamaIndex compares with NaN, so what it found and in which order is an accident. Still every similarity it tells
+    // must be ours, and ours must be as many: those that can be compared in order, then the others.
     let mut everything = asked.clone();
     everything.similarity_top_k = None;
     let everything = store.query(&everything).await.ok()?;
