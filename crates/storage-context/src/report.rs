@@ -102,11 +102,12 @@ impl PersistReport {
 impl fmt::Display for PersistReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "persisted to {}", self.place)?;
-        let width =
-            |text: fn(&FileReport) -> &str| self.files.iter().map(|f| text(f).chars().count()).max().unwrap_or(0);
-        let (names, stores) = (width(|file| &file.name), width(|file| &file.store));
-        for file in &self.files {
-            writeln!(f, "  {:names$}  {:stores$}  {:9}  {:>14}", file.name, file.store, file.action, bytes(file.size))?;
+        let width = |cell: &dyn Fn(&FileReport) -> usize| self.files.iter().map(cell).max().unwrap_or(0);
+        let names = width(&|file| file.name.chars().count());
+        let stores = width(&|file| file.store.chars().count());
+        let sizes = width(&|file| bytes(file.size).len());
+        for FileReport { name, store, action, size, .. } in &self.files {
+            writeln!(f, "  {name:names$}  {store:stores$}  {action:9}  {:>sizes$}", bytes(*size))?;
         }
         for store in &self.self_managed {
             writeln!(f, "  {store} keeps itself")?;

@@ -148,9 +148,9 @@ impl Matrix {
     /// and *n* ≤ 2²⁴ the number of dimensions. Each *y* is *x* rounded to a single, exceptions included, so |*x* − *y*|
     /// ≤ 2⁻²⁴|*x*| + 2⁻¹⁵⁰ (the second for numbers below the normal ones), and by Cauchy and Schwarz the two products
     /// differ by at most (2⁻²⁴ + 2⁻¹⁵⁰·√*n*/‖*x*‖)·‖*q*‖‖*x*‖ ≤ (2⁻²⁴ + 2⁻³⁸)·‖*q*‖‖*x*‖ where ‖*x*‖ ≥ 2⁻¹⁰⁰. Summing
-    /// up in doubles adds an error of at most 2·*n*·2⁻⁵³·‖*q*‖‖*x*‖ ≤ 2⁻²⁸·‖*q*‖‖*x*‖ to either product, as long as
-    /// nothing overflows or falls below the normal doubles, which the ranges of the norms rule out. Both are divided by
-    /// the same number, which differs from ‖*q*‖‖*x*‖ by a factor of 1 ± 2⁻²⁷. All in all they differ by less than
+    /// up in doubles adds an error of at most 2·*n*·2⁻⁵³·‖*q*‖‖*x*‖ ≤ 2⁻²⁸·‖*q*‖‖*x*‖ to either product; given the
+    /// ranges of the norms nothing overflows, and what underflows is far too small to count. Both are divided by the
+    /// same number, which differs from ‖*q*‖‖*x*‖ by a factor of 1 ± 2⁻²⁷. All in all they differ by less than
     /// (2⁻²⁴ + 2⁻³⁸ + 2⁻²⁷)(1 + 2⁻²⁶) + 2⁻⁵¹ < 2⁻²³.
     pub(crate) fn cosine_bound(&self, row: usize, probe: &Probe) -> Option<f64> {
         const PROBE_NORMS: std::ops::Range<f64> = 1e-100..1e100;
@@ -228,8 +228,8 @@ mod tests {
             probe in prop::collection::vec(-1.0_f64..1.0, 200),
             parallel in any::<bool>(),
         ) {
-            let probe: Vec<f64> =
-                if parallel { singles.iter().map(|x| f64::from(*x)).collect() } else { probe[..singles.len()].to_vec() };
+            let same = || singles.iter().map(|x| f64::from(*x)).collect();
+            let probe: Vec<f64> = if parallel { same() } else { probe[..singles.len()].to_vec() };
             let mut matrix = Matrix::new(singles.len());
             let shortest: Vec<f64> = singles.iter().map(|x| shortest_f32(*x)).collect();
             matrix.push(&shortest);

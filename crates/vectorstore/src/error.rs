@@ -42,7 +42,8 @@ pub enum Error {
     MissingQueryEmbedding,
     /// A query's embedding has another length than those in the store.
     #[error(
-        "the query's embedding has {query} numbers, that of node '{id}' has {stored}; ask with the model that embedded the nodes"
+        "the query's embedding has {query} numbers, that of node '{id}' has {stored}; \
+         ask with the model that embedded the nodes"
     )]
     QueryDimension {
         /// A node that the query reaches.
@@ -54,7 +55,8 @@ pub enum Error {
     },
     /// A query reaches embeddings of different lengths.
     #[error(
-        "the embedding of node '{first}' has {first_len} numbers, that of node '{other}' has {other_len}; delete one kind, or restrict the query's node ids"
+        "the embedding of node '{first}' has {first_len} numbers, that of node '{other}' has \
+         {other_len}; delete one kind, or restrict the query's node ids"
     )]
     Ragged {
         /// The first node that the query reaches.

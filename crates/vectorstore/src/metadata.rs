@@ -87,7 +87,10 @@ mod tests {
         let deep: Value = [("l", vec![f64::INFINITY, 1.5, f64::NAN])].into_iter().collect();
         check(
             &Node::text("t").with_metadata("x", f64::NEG_INFINITY).with_metadata("d", vec![deep]),
-            r#"{"x": null, "d": [{"l": [null, 1.5, null]}], "_node_type": "TextNode", "document_id": "None", "doc_id": "None", "ref_doc_id": "None"}"#,
+            concat!(
+                r#"{"x": null, "d": [{"l": [null, 1.5, null]}], "_node_type": "TextNode", "#,
+                r#""document_id": "None", "doc_id": "None", "ref_doc_id": "None"}"#
+            ),
         );
     }
 

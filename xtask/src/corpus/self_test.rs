@@ -102,8 +102,8 @@ fn alter(value: &mut Value, random: &mut Random) -> String {
         Value::Null => Value::from("not null"),
         Value::Bool(b) => Value::from(!b),
         Value::Int(n) => Value::from(n.wrapping_add(1)),
-        Value::Float(x) if random.below(2) == 0 => Value::from(1.5 * x + 1.0),
-        Value::Float(x) => Value::from(-2.0 * x - 0.75),
+        Value::Float(x) if random.below(2) == 0 => Value::from(1.5 * x + 1.1),
+        Value::Float(x) => Value::from(-2.0 * x - 0.7371),
         Value::String(s) => {
             let mut points: Vec<u32> = s.code_points().collect();
             let at = random.below(points.len() + 1);

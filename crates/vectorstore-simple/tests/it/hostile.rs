@@ -83,7 +83,11 @@ proptest! {
     }
 
     #[test]
-    fn texts_that_are_cut_or_changed_do_no_harm(file in any_file(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn texts_that_are_cut_or_changed_do_no_harm(
+        file in any_file(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
         let mut bytes = RawJson::from(&file).bytes().to_vec();
         let at = at.index(bytes.len());
         bytes[at] = byte;

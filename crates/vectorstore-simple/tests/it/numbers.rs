@@ -53,7 +53,10 @@ fn check(store: &SimpleVectorStore, expected: &[(usize, Vec<f64>)]) -> Result<()
 
 proptest! {
     #[test]
-    fn loading_changing_and_writing_lose_no_bit(rows in any_rows(), deleted in prop::collection::vec(any::<bool>(), 12)) {
+    fn loading_changing_and_writing_lose_no_bit(
+        rows in any_rows(),
+        deleted in prop::collection::vec(any::<bool>(), 12),
+    ) {
         let store = SimpleVectorStore::from_dict(&dict_of(&rows)).unwrap();
         let mut expected: Vec<(usize, Vec<f64>)> = rows.iter().cloned().enumerate().collect();
         check(&store, &expected)?;

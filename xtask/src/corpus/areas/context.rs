@@ -19,8 +19,10 @@ const CONTEXT: &[&str] = &["storage_context"];
 pub(super) async fn open(case: &Case, answers: &mut Answers) -> Result<Option<StorageContext>> {
     if let Some(refused) = case.expect.get("storage_context_without_faiss") {
         let ours = StorageContext::open(case.place.clone()).await;
-        let holds = python_error(refused).is_some()
-            && matches!(&ours, Err(storage_context::Error::Damaged { seems: Some(what), .. }) if what.contains("FAISS"));
+        let seen =
+            matches!(&ours, Err(storage_context::Error::Damaged { seems: Some(what), .. }) if what.contains("FAISS"));
+        let file = case.file("default__vector_store.json").unwrap_or_default();
+        let holds = seen && python_error(refused).is_some_and(|(kind, message)| is_decode_error(&kind, &message, file));
         answers.hold(Area::StorageContext, &["storage_context_without_faiss"], holds, || format!("ours: {ours:?}"));
         let ctx = StorageContext::builder().vector_store(Arc::new(ElsewhereStore)).open(case.place.clone()).await?;
         compare_namespaces(case, answers, &ctx);
@@ -83,6 +85,15 @@ pub(super) async fn open(case: &Case, answers: &mut Answers) -> Result<Option<St
 
 fn untagged(case: &Case, part: &str) -> Option<Value> {
     case.expect.get(part).map(untag)
+}
+
+/// Whether this is what Python says of a file that is no text.
+fn is_decode_error(kind: &str, message: &str, file: &[u8]) -> bool {
+    let Err(error) = std::str::from_utf8(file) else { return false };
+    let (at, byte) = (error.valid_up_to(), file[error.valid_up_to()]);
+    let reason = message.strip_prefix(&format!("'utf-8' codec can't decode byte 0x{byte:02x} in position {at}: "));
+    kind == "UnicodeDecodeError"
+        && matches!(reason, Some("invalid start byte" | "invalid continuation byte" | "unexpected end of data"))
 }
 
 /// What Python's decoder says of the same mistake.

@@ -1,0 +1,239 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use persist::behavior::FlakyFs;
+use persist::{Content, StoreFile};
+use raw_json::PyString;
+use storage_context::Error;
+use vectorstore::{VectorStore, VectorStoreQuery, VectorStoreQueryResult};
+
+use super::*;
+
+#[test]
+fn an_empty_context_is_the_files_that_llama_index_writes() {
+    let place = MemoryFs::new();
+    persist(&StorageContext::in_memory(), &place);
+    let vectors = r#"{"embedding_dict": {}, "text_id_to_ref_doc_id": {}, "metadata_dict": {}}"#;
+    let expected = [
+        ("default__vector_store.json", vectors),
+        ("docstore.json", "{}"),
+        ("graph_store.json", r#"{"graph_dict": {}}"#),
+        ("image__vector_store.json", vectors),
+        ("index_store.json", "{}"),
+    ];
+    let found: Vec<(String, String)> =
+        names(&place).into_iter().map(|name| (name.clone(), text(&place, &name).unwrap())).collect();
+    assert_eq!(found, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
+}
+
+#[test]
+fn only_what_changed_is_written_again() {
+    let place = MemoryFs::new();
+    let ctx = StorageContext::in_memory();
+    persist(&ctx, &place);
+    let again = persist(&ctx, &place);
+    assert!(actions(&again).iter().all(|action| action.ends_with("unchanged")), "{again}");
+    add_node(&ctx, "n");
+    let changed = persist(&ctx, &place);
+    assert_eq!(actions(&changed).iter().filter(|action| action.ends_with("written")).count(), 1, "{changed}");
+    assert!(value(&place, "docstore.json").get("docstore/data").is_some());
+
+    let opened = open(&place);
+    assert!(actions(&persist(&opened, &place)).iter().all(|action| action.ends_with("unchanged")));
+}
+
+#[test]
+fn another_program_s_write_is_not_taken_for_an_unchanged_file() {
+    let place = MemoryFs::new();
+    let ctx = StorageContext::in_memory();
+    persist(&ctx, &place);
+    place.remove("graph_store.json");
+    place.put("index_store.json", r#"{"index_store/data": {}}"#);
+    let report = persist(&ctx, &place);
+    assert_eq!(report.files.iter().filter(|file| file.action.to_string() != "unchanged").count(), 2, "{report}");
+    assert_eq!(text(&place, "index_store.json").as_deref(), Some("{}"));
+}
+
+#[test]
+fn unchanged_stores_are_copied_byte_for_byte() {
+    let docstore = "{\n \"docstore/data\" : {\"n\":{\"__type__\": \"1\", \"__data__\": {\"text\":\"\\u00e9\", \"new\": 1.50}}}, \"top\": 7}\n";
+    let source = place_with(&[("docstore.json", docstore), ("default__vector_store.json", VECTORS)]);
+    let ctx = open(&source);
+    let target = MemoryFs::new();
+    let report = persist(&ctx, &target);
+    assert_eq!(text(&target, "docstore.json").as_deref(), Some(docstore));
+    assert_eq!(text(&target, "default__vector_store.json").as_deref(), Some(VECTORS));
+    assert!(actions(&report).contains(&"default__vector_store.json copied".to_owned()), "{report}");
+
+    // One node more, and all other values are still the texts that were read.
+    add_node(&ctx, "m");
+    persist(&ctx, &target);
+    let changed = text(&target, "docstore.json").unwrap();
+    assert!(
+        changed.starts_with(
+            r#"{"docstore/data": {"n": {"__type__": "1", "__data__": {"text":"\u00e9", "new": 1.50}}, "m": {"#
+        ),
+        "{changed}"
+    );
+    assert!(changed.contains(r#""top": 7"#));
+}
+
+#[test]
+fn a_source_that_is_gone_or_changed_is_made_anew_from_memory() {
+    for change in [
+        |place: &MemoryFs| place.remove("default__vector_store.json"),
+        |place: &MemoryFs| place.put("default__vector_store.json", "{}"),
+    ] {
+        let source = place_with(&[("default__vector_store.json", VECTORS)]);
+        let ctx = open(&source);
+        change(&source);
+        let target = MemoryFs::new();
+        let report = persist(&ctx, &target);
+        assert!(actions(&report).contains(&"default__vector_store.json written".to_owned()), "{report}");
+        let expected = r#"{"embedding_dict": {"a": [1.0, 2.5]}, "text_id_to_ref_doc_id": {"a": "d"}, "metadata_dict": {"a": {"k":1E5}}, "more": [1.0]}"#;
+        assert_eq!(text(&target, "default__vector_store.json").as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn files_in_other_encodings_stay_in_place_and_travel_as_utf_8() {
+    let utf16: Vec<u8> = "{\"a\": {\"é\": 1.50}}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let source = place_with(&[]);
+    source.put("docstore.json", utf16.clone());
+    source.put("index_store.json", b"\xEF\xBB\xBF{}".to_vec());
+    let ctx = open(&source);
+    let target = MemoryFs::new();
+    persist(&ctx, &target);
+    assert_eq!(text(&target, "docstore.json").as_deref(), Some("{\"a\": {\"é\": 1.50}}"));
+    assert_eq!(block_on(target.read("index_store.json")).unwrap().as_deref(), Some(&b"\xEF\xBB\xBF{}"[..]));
+    persist(&ctx, &source);
+    assert_eq!(block_on(source.read("docstore.json")).unwrap().as_deref(), Some(&utf16[..]));
+}
+
+#[test]
+fn files_beside_the_context_come_along_or_are_told() {
+    let source = place_with(&[
+        ("default__vector_store.json", VECTORS),
+        ("vector_store.json", "{\"old\": 1}"),
+        ("llama_cache", "{}"),
+        ("chat_store.json", "{}"),
+        ("notes.txt", "mine"),
+        ("package.json", "{}"),
+    ]);
+    let ctx = open(&source);
+    let target = place(&[("chat_store.json", "the target's own")]);
+    let report = persist(&ctx, &target);
+    assert_eq!(report.left_behind, ["chat_store.json", "notes.txt", "package.json"]);
+    assert_eq!(text(&target, "vector_store.json").as_deref(), Some("{\"old\": 1}"));
+    assert_eq!(text(&target, "llama_cache").as_deref(), Some("{}"));
+    assert_eq!(text(&target, "chat_store.json").as_deref(), Some("the target's own"));
+    assert_eq!(text(&target, "notes.txt"), None);
+    // In its own place everything is where it was.
+    assert!(persist(&ctx, &source).left_behind.is_empty());
+    assert_eq!(text(&source, "notes.txt").as_deref(), Some("mine"));
+}
+
+#[test]
+fn a_store_that_is_replaced_is_written_though_its_predecessor_was_not_changed() {
+    let place = place_with(&[("default__vector_store.json", VECTORS)]);
+    let ctx = open(&place);
+    ctx.add_vector_store("default", Arc::new(vectorstore_simple::SimpleVectorStore::new())).unwrap();
+    persist(&ctx, &place);
+    assert_eq!(value(&place, "default__vector_store.json").get("more"), None);
+}
+
+/// A vector store that keeps itself, or whose content cannot be written.
+#[derive(Debug)]
+struct OtherStore {
+    in_memory: bool,
+}
+
+#[async_trait]
+impl VectorStore for OtherStore {
+    async fn add(&self, _: &[Node]) -> vectorstore::Result<Vec<PyString>> {
+        Ok(Vec::new())
+    }
+    async fn delete(&self, _: &PyString) -> vectorstore::Result<usize> {
+        Ok(0)
+    }
+    async fn delete_nodes(&self, _: &[PyString]) -> vectorstore::Result<usize> {
+        Ok(0)
+    }
+    async fn clear(&self) -> vectorstore::Result<()> {
+        Ok(())
+    }
+    async fn get(&self, _: &PyString) -> vectorstore::Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
+    async fn query(&self, _: &VectorStoreQuery) -> vectorstore::Result<VectorStoreQueryResult> {
+        Ok(VectorStoreQueryResult::default())
+    }
+    fn stores_text(&self) -> bool {
+        false
+    }
+    fn to_file(&self) -> Option<StoreFile> {
+        let content = Content::writer(|out| {
+            out.write_all(b"{\"half\"")?;
+            Err(std::io::Error::other("no more"))
+        });
+        self.in_memory.then_some(StoreFile { content, revision: 0 })
+    }
+}
+
+#[test]
+fn stores_that_keep_themselves_are_told_and_not_written() {
+    let ctx = StorageContext::builder().vector_store(Arc::new(OtherStore { in_memory: false })).build();
+    let place = MemoryFs::new();
+    let report = persist(&ctx, &place);
+    assert_eq!(report.self_managed, ["vector store 'default'"]);
+    assert_eq!(text(&place, "default__vector_store.json"), None);
+    assert!(matches!(ctx.to_dict(), Err(Error::NotInMemory { .. })));
+}
+
+#[test]
+fn content_that_cannot_be_written_changes_nothing() {
+    let place = MemoryFs::new();
+    persist(&StorageContext::in_memory(), &place);
+    let ctx = StorageContext::builder().vector_store(Arc::new(OtherStore { in_memory: true })).build();
+    add_node(&ctx, "n");
+    let error = block_on(ctx.persist(place.clone())).unwrap_err();
+    assert!(error.to_string().contains("default__vector_store.json"), "{error}");
+    assert_eq!(text(&place, "docstore.json").as_deref(), Some("{}"));
+    assert_eq!(place.staged_len(), 0);
+}
+
+#[test]
+fn whichever_call_fails_the_place_opens_as_the_old_or_the_new_state() {
+    for fail_at in 1.. {
+        let place = MemoryFs::new();
+        let ctx = StorageContext::in_memory();
+        add_node(&ctx, "old");
+        persist(&ctx, &place);
+        add_node(&ctx, "new");
+        let flaky: fs_backends::Place = Arc::new(FlakyFs::new(Arc::new(place.clone()), fail_at));
+        let result = block_on(ctx.persist(flaky));
+        let ids = block_on(open(&place).docstore().node_ids()).unwrap();
+        if result.is_ok() {
+            assert_eq!(ids, ["old", "new"]);
+            assert!(fail_at > 1, "no call failed");
+            return;
+        }
+        assert_eq!(ids, ["old"], "call {fail_at} failed");
+        // And the next try succeeds.
+        persist(&ctx, &place);
+        assert_eq!(block_on(open(&place).docstore().node_ids()).unwrap(), ["old", "new"]);
+    }
+}
+
+#[test]
+fn a_change_during_a_persist_is_written_by_the_next() {
+    let place = MemoryFs::new();
+    let ctx = StorageContext::in_memory();
+    add_node(&ctx, "a");
+    // The state that is persisted is the one at the call; what comes later has another revision.
+    let persisting = ctx.persist(place.clone());
+    add_node(&ctx, "b");
+    block_on(persisting).unwrap();
+    persist(&ctx, &place);
+    assert_eq!(block_on(open(&place).docstore().node_ids()).unwrap(), ["a", "b"]);
+}
