@@ -49,6 +49,7 @@ pub(crate) const CRATES: &[Rules] = &[
     rules(4, "storage-context", "bytes indexmap thiserror", "async-trait pollster proptest tempfile"),
     rules(5, "indices", "indexmap thiserror", "pollster"),
     rules(6, "colca", "indexmap thiserror tokio", "anyhow clap tempfile tokio"),
+    rules(BESIDE, "benches", "pollster", "criterion"),
     rules(BESIDE, "xtask", "anyhow async-trait clap flate2 pollster serde serde_json tar", ""),
 ];
 

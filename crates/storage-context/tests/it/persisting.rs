@@ -225,15 +225,45 @@ fn whichever_call_fails_the_place_opens_as_the_old_or_the_new_state() {
     }
 }
 
+/// A place at which someone changes the context while it is being persisted.
+#[derive(Debug)]
+struct MeddledPlace {
+    inner: MemoryFs,
+    ctx: StorageContext,
+}
+
+#[async_trait]
+impl PersistFs for MeddledPlace {
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+    async fn list(&self) -> persist::Result<Vec<persist::FileInfo>> {
+        self.inner.list().await
+    }
+    async fn read(&self, name: &str) -> persist::Result<Option<bytes::Bytes>> {
+        self.inner.read(name).await
+    }
+    async fn stage(&self, name: &str, content: Content) -> persist::Result<persist::Staged> {
+        self.ctx.docstore().add_documents(&[Node::text("late").with_id("late")]).await.unwrap();
+        self.inner.stage(name, content).await
+    }
+    async fn publish(&self, staged: Vec<persist::Staged>, remove: &[String]) -> persist::Result<()> {
+        self.inner.publish(staged, remove).await
+    }
+    async fn discard(&self, staged: Vec<persist::Staged>) {
+        self.inner.discard(staged).await;
+    }
+}
+
 #[test]
 fn a_change_during_a_persist_is_written_by_the_next() {
     let place = MemoryFs::new();
     let ctx = StorageContext::in_memory();
-    add_node(&ctx, "a");
-    // The state that is persisted is the one at the call; what comes later has another revision.
-    let persisting = ctx.persist(place.clone());
-    add_node(&ctx, "b");
-    block_on(persisting).unwrap();
-    persist(&ctx, &place);
-    assert_eq!(block_on(open(&place).docstore().node_ids()).unwrap(), ["a", "b"]);
+    add_node(&ctx, "early");
+    let meddled: fs_backends::Place = Arc::new(MeddledPlace { inner: place.clone(), ctx: ctx.clone() });
+    block_on(ctx.persist(meddled)).unwrap();
+    assert_eq!(block_on(open(&place).docstore().node_ids()).unwrap(), ["early"]);
+    let report = persist(&ctx, &place);
+    assert!(actions(&report).contains(&"docstore.json written".to_owned()), "{report}");
+    assert_eq!(block_on(open(&place).docstore().node_ids()).unwrap(), ["early", "late"]);
 }
