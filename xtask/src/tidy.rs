@@ -35,7 +35,7 @@ const fn rules(floor: u8, name: &'static str, uses: &'static str, tests_use: &'s
 /// Every package of the workspace, and all that it depends on directly.
 #[rustfmt::skip]
 pub(crate) const CRATES: &[Rules] = &[
-    rules(0, "raw-json", "bytes indexmap memchr serde_json thiserror zmij", "proptest"),
+    rules(0, "raw-json", "bytes fast-float2 indexmap memchr serde_json thiserror zmij", "proptest"),
     rules(1, "schema", "indexmap sha2 thiserror uuid", "proptest"),
     rules(1, "persist", "async-trait bytes thiserror xxhash-rust", "pollster"),
     rules(2, "kv-core", "async-trait bytes futures-core futures-util indexmap thiserror", "pollster proptest"),

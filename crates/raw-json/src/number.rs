@@ -83,6 +83,14 @@ pub(crate) fn parse_f64(literal: &str) -> f64 {
     }
 }
 
+/// The number at the start of `bytes` and its length, if it has one digit before the point and some behind, as the
+/// numbers of embeddings have. Anything else, well-formed or not, is left to the general way.
+pub(crate) fn parse_fraction(bytes: &[u8]) -> Option<(f64, usize)> {
+    let unsigned = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    let [b'0'..=b'9', b'.', b'0'..=b'9', ..] = unsigned else { return None };
+    fast_float2::parse_partial(bytes).ok()
+}
+
 /// The double nearest to the shortest decimal that reads back as this single.
 ///
 /// Embedding services send singles as such decimals, and Python reads them as doubles: `-0.010299738_f32` arrives as
@@ -91,7 +99,49 @@ pub fn shortest_f32(value: f32) -> f64 {
     if !value.is_finite() {
         return f64::from(value);
     }
+    shortest_of_common(value).unwrap_or_else(|| shortest_by_spelling(value))
+}
+
+fn shortest_by_spelling(value: f32) -> f64 {
     zmij::Buffer::new().format_finite(value).parse().unwrap_or(f64::from(value))
+}
+
+/// The same for most singles of common size, without spelling them.
+///
+/// Scaled to nine digits before the point, a single *t* and its neighbours lie some 6 to 120 apart, and every number
+/// nearer to *t* than half of that reads back as it. The shortest decimal is the one on the coarsest grid of powers of
+/// ten, and the nearest there. No grid above 1000 need be looked at: at most one multiple of 1000 is near enough. What
+/// is too close to call in doubles is left to the caller, as are powers of two, whose neighbours are not equally far.
+fn shortest_of_common(value: f32) -> Option<f64> {
+    const POWERS: [f64; 23] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+        1e20, 1e21, 1e22,
+    ];
+    /// Far above the rounding errors of scaling.
+    const MARGIN: f64 = 1e-6;
+    let x = f64::from(value.abs());
+    let power_of_two = value.to_bits() & 0x7F_FFFF == 0;
+    if !(1e-13..1e8).contains(&x) || power_of_two {
+        return None;
+    }
+    let binade = f64::from(f32::from_bits(value.to_bits() & 0x7F80_0000));
+    // log10(2) is 1233 / 4096.
+    let exponent = (((value.to_bits() >> 23 & 0xFF) as i32 - 127) * 1233) >> 12;
+    let mut power = POWERS[usize::try_from(8 - exponent).ok()?.min(22)];
+    if x * power >= 1e9 {
+        power /= 10.0;
+    }
+    let (t, half_gap) = (x * power, binade * power / f64::from(1 << 24));
+    for (grid, inverse) in [(1000.0, 0.001), (100.0, 0.01), (10.0, 0.1), (1.0, 1.0)] {
+        let nearest = ((t * inverse + 0.5) as i64) as f64 * grid;
+        let distance = (nearest - t).abs();
+        if distance > half_gap + MARGIN {
+            continue;
+        }
+        let clear = distance < half_gap - MARGIN && distance < grid / 2.0 - MARGIN;
+        return clear.then(|| (nearest / power).copysign(f64::from(value)));
+    }
+    None
 }
 
 /// How the two writers spell doubles.
@@ -139,6 +189,11 @@ pub(crate) fn write_float(out: &mut Vec<u8>, value: f64, style: FloatStyle) {
     }
     if value == 0.0 {
         out.extend_from_slice(b"0.0");
+        return;
+    }
+    if (1e-4..1e16).contains(&value.abs()) {
+        // No style has an exponent here, nor has this.
+        out.extend_from_slice(zmij::Buffer::new().format_finite(value.abs()).as_bytes());
         return;
     }
     let mut digits = [0; 20];
@@ -294,6 +349,21 @@ mod tests {
         assert_eq!(n("-0"), n("0"));
         assert_eq!(BigInt::parse("1x"), None);
         assert_eq!(BigInt::parse("-"), None);
+    }
+
+    #[test]
+    fn the_short_way_to_the_shortest_decimal_is_right() {
+        let mut short = 0;
+        for i in 0..2_000_000_u32 {
+            // Scattered over all bits, and in a row around 1.
+            for value in [f32::from_bits(i.wrapping_mul(0x9E37_79B1)), f32::from_bits(0x3F70_0000 + i)] {
+                if let Some(decimal) = shortest_of_common(value) {
+                    assert_eq!(decimal.to_bits(), shortest_by_spelling(value).to_bits(), "{value:e}");
+                    short += 1;
+                }
+            }
+        }
+        assert!(short > 2_000_000);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::decode::Text;
 use crate::error::{Error, ErrorKind, Result};
-use crate::number::{BigInt, parse_f64};
+use crate::number::{BigInt, parse_f64, parse_fraction};
 use crate::raw::RawJson;
 use crate::string::{PyString, push_code_point};
 use crate::value::{Object, Value};
@@ -258,6 +258,11 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// If it is not a well-formed number.
     pub fn f64(&mut self) -> Result<f64> {
+        self.space();
+        if let Some((value, len)) = parse_fraction(&self.bytes[self.pos..]) {
+            self.pos += len;
+            return Ok(value);
+        }
         self.expect(Kind::Number)?;
         let (range, _) = self.skip_number()?;
         Ok(parse_f64(&self.text.as_str()[range]))

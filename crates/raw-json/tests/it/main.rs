@@ -1,4 +1,5 @@
 //! What holds for every text and every value.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
 use raw_json::{BigInt, Dialect, Object, PyString, RawJson, Scanner, Text, Value, py_repr, to_json};

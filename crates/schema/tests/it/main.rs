@@ -1,4 +1,5 @@
 //! What holds for every node, and for values that are no nodes.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
 use schema::{
