@@ -3,10 +3,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
-use persist::{Content, StoreFile};
+use persist::StoreFile;
 use raw_json::{Dialect, Error as JsonError, JsonWriter, Kind, PyString, RawJson, Scanner, Text, Value};
 
-use crate::stored::{check, compact, decode, encode, is_finite, is_same};
+use crate::stored::{check, decode, encode, is_same};
 use crate::{ChatMessage, ChatStore, Error, Result};
 
 const STORE: &str = "store";
@@ -32,7 +32,7 @@ struct State {
 
 impl Default for State {
     fn default() -> Self {
-        let class_name = compact(&"SimpleChatStore".into());
+        let class_name = RawJson::compact(&"SimpleChatStore".into());
         let top = [(STORE.into(), None), ("class_name".into(), Some(class_name))];
         Self { chats: IndexMap::new(), top: top.into(), original: None, revision: 0 }
     }
@@ -61,7 +61,7 @@ impl SimpleChatStore {
     /// As [`from_text`](Self::from_text); places are those in the text that the value becomes.
     pub fn from_dict(dict: &Value) -> Result<Self> {
         // What the compact dialect cannot hold is written as Python reads it.
-        let raw = if is_finite(dict) { compact(dict) } else { RawJson::from(dict) };
+        let raw = RawJson::compact(dict);
         Ok(State::load(&raw.text())?.into())
     }
 
@@ -82,16 +82,11 @@ impl SimpleChatStore {
     /// written in [`Dialect::Compact`]; the messages that did not change are the texts that were read.
     pub fn store_file(&self) -> StoreFile {
         let state = self.snapshot();
-        let revision = state.revision;
-        let content = match &state.original {
-            Some(original) => Content::Bytes(original.clone()),
-            None => Content::writer(move |out| {
-                let mut json = JsonWriter::new(out, Dialect::Compact);
-                state.write(&mut json)?;
-                json.finish().map(drop)
-            }),
-        };
-        StoreFile { content, revision }
+        StoreFile::new(state.original.clone(), state.revision, move |out| {
+            let mut json = JsonWriter::new(out, Dialect::Compact);
+            state.write(&mut json)?;
+            json.finish().map(drop)
+        })
     }
 
     /// Replaces all messages of a conversation. Those that are equal to the ones in their places stay the texts they
@@ -225,7 +220,7 @@ impl State {
                 let mut messages = Vec::new();
                 let list = scanner.array(|scanner| {
                     let raw = scanner.raw()?;
-                    check(&raw).map_err(|e| relocate(text, &raw, e))?;
+                    check(&raw).map_err(|e| text.locate(&raw, e))?;
                     messages.push(raw);
                     Ok::<_, JsonError>(())
                 });
@@ -267,19 +262,6 @@ fn unwrap_string(text: &Text) -> Result<Option<Text>, JsonError> {
     let string = scanner.string()?;
     scanner.finish()?;
     Text::decode(string.as_bytes().to_vec()).map(Some)
-}
-
-/// Moves an error within `raw`, which is a part of `text`, to its place in `text`.
-fn relocate(text: &Text, raw: &RawJson, error: JsonError) -> JsonError {
-    let start = raw.bytes().as_ptr().addr().saturating_sub(text.bytes().as_ptr().addr());
-    let Some(before) = text.as_str().get(..start) else { return error };
-    let in_line = before.rsplit('\n').next().unwrap_or_default().chars().count();
-    JsonError {
-        line: error.line + before.matches('\n').count(),
-        column: error.column + if error.line == 1 { in_line } else { 0 },
-        offset: error.offset + start,
-        kind: error.kind,
-    }
 }
 
 #[async_trait]

@@ -1,8 +1,6 @@
 //! A message as it stands in the file.
 
-use raw_json::{
-    Dialect, Error as JsonError, ErrorKind, JsonWriter, Kind, MAX_DEPTH, Object, PyString, RawJson, Scanner, Value,
-};
+use raw_json::{Error as JsonError, ErrorKind, Kind, MAX_DEPTH, Object, PyString, RawJson, Scanner, Value};
 
 use crate::{ChatMessage, ContentBlock, Error, Result};
 
@@ -99,21 +97,21 @@ pub(crate) fn encode(key: &PyString, message: ChatMessage) -> Result<RawJson> {
     }
     let value = to_value(message);
     let not_finite =
-        |fields: &&Object| fields.iter().find(|(_, value)| !is_finite(value)).map(|(field, _)| field.clone());
+        |fields: &&Object| fields.iter().find(|(_, value)| !value.is_finite()).map(|(field, _)| field.clone());
     if let Some(field) = value.as_object().as_ref().and_then(not_finite) {
         return Err(Error::NotFinite { key: key.clone(), field });
     }
     if value.depth() + AROUND > MAX_DEPTH {
         return Err(Error::TooDeep { key: key.clone(), limit: MAX_DEPTH - AROUND });
     }
-    let raw = compact(&value);
+    let raw = RawJson::compact(&value);
     check(&raw).map_err(|source| Error::NotABlock { key: key.clone(), source })?;
     Ok(raw)
 }
 
 /// Whether a stored message is one that is written like this.
 pub(crate) fn is_same(stored: &RawJson, new: &RawJson) -> bool {
-    stored == new || compact(&to_value(decode(stored))) == *new
+    stored == new || RawJson::compact(&to_value(decode(stored))) == *new
 }
 
 /// The fields in LlamaIndex's order, then those it does not know.
@@ -125,24 +123,4 @@ fn to_value(message: ChatMessage) -> Value {
     fields.insert("blocks".into(), Value::Array(blocks.collect()));
     fields.extend(message.extra);
     fields.into()
-}
-
-pub(crate) fn compact(value: &Value) -> RawJson {
-    let mut json = JsonWriter::new(Vec::new(), Dialect::Compact);
-    json.value(value).expect("writing to memory does not fail");
-    json.into_raw()
-}
-
-/// Whether there is no `NaN` and no infinity in it.
-pub(crate) fn is_finite(value: &Value) -> bool {
-    let mut todo = vec![value];
-    while let Some(value) = todo.pop() {
-        match value {
-            Value::Float(x) if !x.is_finite() => return false,
-            Value::Array(items) => todo.extend(items),
-            Value::Object(entries) => todo.extend(entries.values()),
-            _ => {}
-        }
-    }
-    true
 }

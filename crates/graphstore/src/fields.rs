@@ -4,7 +4,6 @@ use raw_json::{Error as JsonError, ErrorKind, Kind, MAX_DEPTH, Object, PyString,
 
 use crate::equality::py_eq;
 use crate::labelled_node::Shape;
-use crate::text::{expect, is_finite};
 use crate::{Error, Result, Triplet};
 
 /// How many containers of the file are around a node or relation.
@@ -91,7 +90,7 @@ pub(crate) fn ends_of(raw: &RawJson) -> Result<Triplet, JsonError> {
             b"source_id" => source = Some(scanner.string()?),
             b"target_id" => target = Some(scanner.string()?),
             b"properties" => {
-                expect(scanner, Kind::Object)?;
+                scanner.expect(Kind::Object)?;
                 scanner.skip()?;
             }
             _ => {}
@@ -142,7 +141,7 @@ pub(crate) fn check_new(
     let properties = properties.iter().map(|(key, value)| ("property", 1, key, value));
     let fields = extra.iter().map(|(key, value)| ("field", 0, key, value));
     for (word, inside, key, value) in properties.chain(fields) {
-        if !is_finite(value) {
+        if !value.is_finite() {
             return Err(Error::NotFinite { part: part(), field: format!("{word} '{key}'") });
         }
         if value.depth() + inside + 1 + AROUND > MAX_DEPTH {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use raw_json::{Encoding, JsonWriter, Object, PyString, RawJson, Value};
 
+use crate::TopLevel;
 use crate::fields::has_any_property;
 use crate::labelled_node::{Shape, StoredNode};
 use crate::ordered::{Id, Ordered};
 use crate::relation::StoredRelation;
-use crate::text::TopLevel;
 use crate::{LabelledNode, LabelledTriplet, NodeFilter, RelMapOptions, Relation, Triplet, TripletFilter};
 
 /// What [`delete`](crate::SimplePropertyGraphStore::delete) has removed.

@@ -1,7 +1,6 @@
 use raw_json::{Object, PyString, RawJson, Value};
 
 use crate::fields::{check_new, shape_of};
-use crate::text::compact;
 use crate::{Error, Result};
 
 /// A node of a property graph.
@@ -119,7 +118,7 @@ impl LabelledNode {
             NodeKind::Other => &["name", "text"],
         };
         check_new(part, &self.properties, &self.extra, reserved)?;
-        Ok(StoredNode { shape: self.shape(), gaps: false, raw: compact(&self.into_value()) })
+        Ok(StoredNode { shape: self.shape(), gaps: false, raw: RawJson::compact(&self.into_value()) })
     }
 
     fn shape(&self) -> Shape {

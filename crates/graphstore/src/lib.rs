@@ -20,7 +20,6 @@ mod simple_property;
 mod equality;
 mod fields;
 mod ordered;
-mod text;
 
 pub use error::{Error, Result};
 pub use filter::{NodeFilter, RelMapOptions, TripletFilter};
@@ -32,3 +31,6 @@ pub use simple::SimpleGraphStore;
 pub use simple_property::SimplePropertyGraphStore;
 pub use store::{DEFAULT_DEPTH, DEFAULT_LIMIT, GraphStore, PropertyGraphStore, RelMap};
 pub use triplet::Triplet;
+
+/// The top level of a file: what its store has taken apart is `None`, everything else is kept as it is.
+type TopLevel = indexmap::IndexMap<raw_json::PyString, Option<raw_json::RawJson>>;

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use raw_json::{Error as JsonError, ErrorKind, Kind, PyString, RawJson, Scanner, Text};
 
+use crate::TopLevel;
 use crate::fields::relation_key;
 use crate::graph::{Graph, PARTS};
 use crate::labelled_node::{StoredNode, entity_id};
 use crate::ordered::{Id, Ordered};
 use crate::relation::StoredRelation;
-use crate::text::{TopLevel, expect, relocate};
 use crate::{Error, Result, Triplet};
 
 impl Graph {
@@ -140,9 +140,9 @@ fn read_object<T>(
     scanner: &mut Scanner<'_>,
     read: impl FnOnce(RawJson) -> Result<T, JsonError>,
 ) -> Result<T, JsonError> {
-    expect(scanner, Kind::Object)?;
+    scanner.expect(Kind::Object)?;
     let raw = scanner.raw()?;
-    read(raw.clone()).map_err(|e| relocate(text, &raw, e))
+    read(raw.clone()).map_err(|e| text.locate(&raw, e))
 }
 
 /// Reads a list of three strings.

@@ -4,7 +4,6 @@ use raw_json::{Error as JsonError, Object, PyString, RawJson, Value};
 
 use crate::fields::{check_new, ends_of};
 use crate::labelled_node::take_properties;
-use crate::text::compact;
 use crate::{LabelledNode, Result, Triplet};
 
 /// A labelled relation between two nodes of a property graph.
@@ -69,7 +68,7 @@ impl Relation {
         fields.insert("target_id".into(), Value::from(&self.target_id));
         fields.insert("properties".into(), self.properties.clone().into());
         fields.extend(self.extra.clone());
-        compact(&fields.into())
+        RawJson::compact(&fields.into())
     }
 }
 

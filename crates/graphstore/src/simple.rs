@@ -3,12 +3,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexSet;
-use persist::{Content, StoreFile};
+use persist::StoreFile;
 use raw_json::{Dialect, Error as JsonError, JsonWriter, Kind, Object, PyString, RawJson, Scanner, Text, Value};
 
+use crate::TopLevel;
 use crate::ordered::Ordered;
 use crate::pairs::{Pair, Pairs, pair};
-use crate::text::{TopLevel, expect, relocate};
 use crate::{DEFAULT_LIMIT, Error, GraphStore, RelMap, Result, Triplet};
 
 const GRAPH_DICT: &str = "graph_dict";
@@ -92,16 +92,11 @@ impl SimpleGraphStore {
     /// The state as a file: the one that was loaded, byte for byte, while nothing has changed.
     pub fn store_file(&self) -> StoreFile {
         let state = self.snapshot();
-        let revision = state.revision;
-        let content = match &state.original {
-            Some(original) => Content::Bytes(original.clone()),
-            None => Content::writer(move |out| {
-                let mut json = JsonWriter::new(out, Dialect::Ascii);
-                state.write(&mut json)?;
-                json.finish().map(drop)
-            }),
-        };
-        StoreFile { content, revision }
+        StoreFile::new(state.original.clone(), state.revision, move |out| {
+            let mut json = JsonWriter::new(out, Dialect::Ascii);
+            state.write(&mut json)?;
+            json.finish().map(drop)
+        })
     }
 
     /// The relations and objects of a subject, in order; empty if it has none. What is no string is shown as Python's
@@ -245,7 +240,7 @@ impl State {
             scanner.object(|subject, scanner| {
                 *at = Some(subject.clone());
                 let raw = scanner.raw()?;
-                check_lists(&raw).map_err(|e| relocate(text, &raw, e))?;
+                check_lists(&raw).map_err(|e| text.locate(&raw, e))?;
                 self.subjects.insert(subject, Pairs::from_raw(raw));
                 *at = None;
                 Ok(())
@@ -313,7 +308,7 @@ impl State {
 fn check_lists(raw: &RawJson) -> Result<(), JsonError> {
     let text = raw.text();
     Scanner::new(&text).array(|scanner| {
-        expect(scanner, Kind::Array)?;
+        scanner.expect(Kind::Array)?;
         scanner.skip().map(drop)
     })
 }

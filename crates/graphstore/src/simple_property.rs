@@ -2,12 +2,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
-use persist::{Content, StoreFile};
-use raw_json::{Dialect, JsonWriter, PyString, Text, Value};
+use persist::StoreFile;
+use raw_json::{Dialect, JsonWriter, PyString, RawJson, Text, Value};
 
 use crate::graph::Graph;
 use crate::labelled_node::StoredNode;
-use crate::text::compact;
 use crate::{
     Deleted, LabelledNode, LabelledTriplet, NodeFilter, PropertyGraphStore, PythonProblem, RelMapOptions, Relation,
     Result, Triplet, TripletFilter,
@@ -46,7 +45,7 @@ impl SimplePropertyGraphStore {
     /// # Errors
     /// As [`from_text`](Self::from_text); places are those in the text that the value becomes.
     pub fn from_dict(dict: &Value) -> Result<Self> {
-        let mut graph = Graph::load(&compact(dict).text())?;
+        let mut graph = Graph::load(&RawJson::compact(dict).text())?;
         graph.original = None;
         Ok(graph.into())
     }
@@ -60,16 +59,11 @@ impl SimplePropertyGraphStore {
     /// written in [`Dialect::Compact`]; the nodes and relations that did not change are the texts that were read.
     pub fn store_file(&self) -> StoreFile {
         let graph = self.snapshot();
-        let revision = graph.revision;
-        let content = match &graph.original {
-            Some((original, _)) => Content::Bytes(original.clone()),
-            None => Content::writer(move |out| {
-                let mut json = JsonWriter::new(out, Dialect::Compact);
-                graph.write(&mut json)?;
-                json.finish().map(drop)
-            }),
-        };
-        StoreFile { content, revision }
+        StoreFile::new(graph.original.as_ref().map(|(bytes, _)| bytes.clone()), graph.revision, move |out| {
+            let mut json = JsonWriter::new(out, Dialect::Compact);
+            graph.write(&mut json)?;
+            json.finish().map(drop)
+        })
     }
 
     /// The nodes that match, in order; all of them if the filter is empty. Ids are looked up, properties compared one

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::stream;
 use indexmap::IndexMap;
-use persist::{Content, StoreFile};
+use persist::StoreFile;
 use raw_json::{Dialect, Error as JsonError, JsonWriter, Kind, Object, PyString, RawJson, Scanner, Text, Value};
 
 use crate::{Applied, Atomicity, Error, KvStore, Op, Page, Persistence, Result, WriteBatch};
@@ -105,16 +105,11 @@ impl SimpleKvStore {
     /// The state as a file: the one that was loaded, byte for byte, while nothing has changed.
     pub fn store_file(&self) -> StoreFile {
         let state = self.snapshot();
-        let revision = state.revision;
-        let content = match &state.original {
-            Some(original) => Content::Bytes(original.clone()),
-            None => Content::writer(move |out| {
-                let mut json = JsonWriter::new(out, Dialect::Ascii);
-                state.write(&mut json)?;
-                json.finish().map(drop)
-            }),
-        };
-        StoreFile { content, revision }
+        StoreFile::new(state.original.clone(), state.revision, move |out| {
+            let mut json = JsonWriter::new(out, Dialect::Ascii);
+            state.write(&mut json)?;
+            json.finish().map(drop)
+        })
     }
 
     fn snapshot(&self) -> Arc<State> {

@@ -32,6 +32,18 @@ pub struct StoreFile {
     pub revision: u64,
 }
 
+impl StoreFile {
+    /// The text that was loaded, if nothing has changed since; otherwise what `write` makes.
+    pub fn new(
+        original: Option<Bytes>,
+        revision: u64,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+    ) -> Self {
+        let content = original.map_or_else(|| Content::writer(write), Content::Bytes);
+        Self { content, revision }
+    }
+}
+
 /// A file's content: bytes that are at hand, or the function that writes them.
 pub enum Content {
     /// The bytes.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::raw::RawJson;
 
 /// The encoding a JSON file was found to be in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,19 @@ impl Text {
     /// The text's bytes, shared with the file where it was UTF-8.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// Moves an error within `part`, which was sliced out of this text, to its place in the whole.
+    pub fn locate(&self, part: &RawJson, error: Error) -> Error {
+        let start = part.bytes().as_ptr().addr().saturating_sub(self.bytes.as_ptr().addr());
+        let Some(before) = self.as_str().get(..start) else { return error };
+        let in_line = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        Error {
+            line: error.line + before.matches('\n').count(),
+            column: error.column + if error.line == 1 { in_line } else { 0 },
+            offset: error.offset + start,
+            kind: error.kind,
+        }
     }
 
     /// The encoding the file was in.
@@ -202,6 +216,7 @@ fn utf32(body: &[u8], unit: fn([u8; 4]) -> u32) -> Transcoded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Kind, Scanner};
 
     fn check(file: &[u8], text: &str, encoding: Encoding) {
         let got = Text::decode(Bytes::copy_from_slice(file)).unwrap();
@@ -237,6 +252,23 @@ mod tests {
         check(&lone16, r#""\ud83d""#, Encoding::Utf16Le);
         let lone32: Vec<u8> = [0x22, 0xDC00, 0x22].into_iter().flat_map(u32::to_be_bytes).collect();
         check(&lone32, r#""\udc00""#, Encoding::Utf32Be);
+    }
+
+    #[test]
+    fn errors_in_a_part_are_moved_to_their_place_in_the_whole() {
+        let whole = "{\n \"é\": {\"a\":\n  5, \"b\": 6}}";
+        let text = Text::from(whole);
+        let mut places = Vec::new();
+        let read = Scanner::new(&text).object(|_, scanner| {
+            let raw = scanner.raw()?;
+            let part = raw.text();
+            Scanner::new(&part).object(|_, inner| {
+                let error = text.locate(&raw, inner.expect(Kind::String).unwrap_err());
+                places.push((error.line, error.column, &whole[error.offset..=error.offset]));
+                inner.skip().map(drop)
+            })
+        });
+        assert_eq!((read, places), (Ok(()), vec![(3, 3, "5"), (3, 11, "6")]));
     }
 
     #[test]

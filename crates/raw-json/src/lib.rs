@@ -12,6 +12,7 @@ mod value;
 
 mod printable;
 mod repr;
+mod walk;
 mod write;
 
 pub use decode::{Encoding, Text};

@@ -6,6 +6,7 @@ use crate::decode::Text;
 use crate::error::Result;
 use crate::scan::{Kind, Scanner};
 use crate::value::Value;
+use crate::write::{Dialect, to_json};
 
 /// One JSON value as the text it was written in, known to be well-formed.
 ///
@@ -41,6 +42,12 @@ impl RawJson {
     pub(crate) fn from_validated(bytes: Bytes) -> Self {
         debug_assert!(std::str::from_utf8(&bytes).is_ok());
         Self(bytes)
+    }
+
+    /// A value written as [`Dialect::Compact`], or as [`Dialect::Ascii`] if it has numbers in it that the former cannot hold.
+    pub fn compact(value: &Value) -> Self {
+        let dialect = if value.is_finite() { Dialect::Compact } else { Dialect::Ascii };
+        Self(to_json(value, dialect).into())
     }
 
     /// The text.
@@ -87,10 +94,10 @@ impl std::str::FromStr for RawJson {
     }
 }
 
-/// Written as [`Dialect::Ascii`](crate::Dialect::Ascii), the way LlamaIndex writes its stores.
+/// Written as [`Dialect::Ascii`], the way LlamaIndex writes its stores.
 impl From<&Value> for RawJson {
     fn from(value: &Value) -> Self {
-        Self(crate::to_json(value, crate::Dialect::Ascii).into())
+        Self(to_json(value, Dialect::Ascii).into())
     }
 }
 

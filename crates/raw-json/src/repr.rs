@@ -4,6 +4,7 @@ use crate::number::{PYTHON_REPR, write_float};
 use crate::printable::is_printable;
 use crate::string::{PyString, push_code_point};
 use crate::value::Value;
+use crate::walk::{Spelling, append};
 
 /// Python's `repr` of the value that `json.load` makes of this one. It never contains surrogates: `repr` escapes them.
 ///
@@ -16,7 +17,7 @@ use crate::value::Value;
 /// ```
 pub fn py_repr(value: &Value) -> String {
     let mut out = Vec::new();
-    append(&mut out, value);
+    append(&mut out, value, &Repr);
     String::from_utf8(out).expect("repr escapes what is not UTF-8")
 }
 
@@ -28,54 +29,29 @@ pub fn py_str(value: &Value) -> PyString {
     }
 }
 
-fn append(out: &mut Vec<u8>, value: &Value) {
-    enum Rest<'a> {
-        Array(std::slice::Iter<'a, Value>),
-        Object(indexmap::map::Iter<'a, PyString, Value>),
+/// Python's `repr`.
+struct Repr;
+
+impl Spelling for Repr {
+    fn comma(&self) -> &'static [u8] {
+        b", "
     }
-    let mut stack = Vec::new();
-    let mut next = Some(value);
-    loop {
-        match next.take() {
-            None => {}
-            Some(Value::Null) => out.extend_from_slice(b"None"),
-            Some(Value::Bool(b)) => out.extend_from_slice(if *b { b"True" } else { b"False" }),
-            Some(Value::Int(n)) => out.extend_from_slice(n.to_string().as_bytes()),
-            Some(Value::BigInt(n)) => out.extend_from_slice(n.as_str().as_bytes()),
-            Some(Value::Float(x)) => write_float(out, *x, PYTHON_REPR),
-            Some(Value::String(s)) => append_string(out, s),
-            Some(Value::Array(items)) => {
-                out.push(b'[');
-                stack.push((true, Rest::Array(items.iter())));
-            }
-            Some(Value::Object(entries)) => {
-                out.push(b'{');
-                stack.push((true, Rest::Object(entries.iter())));
-            }
-        }
-        let Some((first, rest)) = stack.last_mut() else { return };
-        let (key, close) = match rest {
-            Rest::Array(items) => {
-                next = items.next();
-                (None, b']')
-            }
-            Rest::Object(entries) => {
-                let entry = entries.next();
-                next = entry.map(|(_, value)| value);
-                (entry.map(|(key, _)| key), b'}')
-            }
-        };
-        if next.is_none() {
-            out.push(close);
-            stack.pop();
-            continue;
-        }
-        if !std::mem::take(first) {
-            out.extend_from_slice(b", ");
-        }
-        if let Some(key) = key {
-            append_string(out, key);
-            out.extend_from_slice(b": ");
+
+    fn colon(&self) -> &'static [u8] {
+        b": "
+    }
+
+    fn string(&self, out: &mut Vec<u8>, string: &PyString) {
+        append_string(out, string);
+    }
+
+    fn scalar(&self, out: &mut Vec<u8>, value: &Value) {
+        match value {
+            Value::Bool(b) => out.extend_from_slice(if *b { b"True" } else { b"False" }),
+            Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
+            Value::BigInt(n) => out.extend_from_slice(n.as_str().as_bytes()),
+            Value::Float(x) => write_float(out, *x, PYTHON_REPR),
+            _ => out.extend_from_slice(b"None"),
         }
     }
 }

@@ -104,6 +104,18 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// The next value must be of this type; it is not read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongType`] if it is of another, and if no value can start there.
+    pub fn expect(&mut self, wanted: Kind) -> Result<()> {
+        let found = self.kind()?;
+        if found == wanted {
+            return Ok(());
+        }
+        Err(self.error(ErrorKind::WrongType { expected: wanted.name(), found: found.name() }))
+    }
+
     /// Reads the next value as raw text, which shares the text's bytes.
     ///
     /// # Errors
@@ -340,14 +352,6 @@ impl<'a> Scanner<'a> {
         while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
             self.pos += 1;
         }
-    }
-
-    fn expect(&mut self, wanted: Kind) -> Result<()> {
-        let found = self.kind()?;
-        if found == wanted {
-            return Ok(());
-        }
-        Err(self.error(ErrorKind::WrongType { expected: wanted.name(), found: found.name() }))
     }
 
     /// Steps over an opening bracket.

@@ -89,6 +89,20 @@ impl Value {
         self.as_object()?.get(key.as_bytes())
     }
 
+    /// Whether there is no `NaN` and no infinity in it, at any depth.
+    pub fn is_finite(&self) -> bool {
+        let mut todo = vec![self];
+        while let Some(value) = todo.pop() {
+            match value {
+                Self::Float(x) if !x.is_finite() => return false,
+                Self::Array(items) => todo.extend(items),
+                Self::Object(entries) => todo.extend(entries.values()),
+                _ => {}
+            }
+        }
+        true
+    }
+
     /// How deep lists and objects are nested in it: 0 for anything else, 1 for `[]`.
     pub fn depth(&self) -> usize {
         let mut deepest = 0;
@@ -366,6 +380,12 @@ mod tests {
         assert_eq!(ab, ba);
         assert_eq!(Value::from(u64::MAX).to_string(), "18446744073709551615");
         assert_eq!(Value::from(BigInt::parse("12").unwrap()), Value::Int(12));
+    }
+
+    #[test]
+    fn finite_means_all_the_way_down() {
+        let deep = |x: f64| Value::from(vec![[("k", x)].into_iter().collect::<Value>()]);
+        assert!(deep(1.0).is_finite() && !deep(f64::NAN).is_finite() && !deep(f64::NEG_INFINITY).is_finite());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::number::{FloatStyle, PYDANTIC, PYTHON, write_float};
 use crate::raw::RawJson;
 use crate::string::PyString;
 use crate::value::Value;
+use crate::walk::{Spelling, append};
 
 /// The spelling of a JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,23 +25,39 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    fn comma(self) -> &'static [u8] {
-        if self == Self::Compact { b"," } else { b", " }
-    }
-
-    fn colon(self) -> &'static [u8] {
-        if self == Self::Compact { b":" } else { b": " }
-    }
-
     fn floats(self) -> FloatStyle {
         if self == Self::Compact { PYDANTIC } else { PYTHON }
+    }
+}
+
+impl Spelling for Dialect {
+    fn comma(&self) -> &'static [u8] {
+        if *self == Self::Compact { b"," } else { b", " }
+    }
+
+    fn colon(&self) -> &'static [u8] {
+        if *self == Self::Compact { b":" } else { b": " }
+    }
+
+    fn string(&self, out: &mut Vec<u8>, string: &PyString) {
+        write_string(out, string, *self);
+    }
+
+    fn scalar(&self, out: &mut Vec<u8>, value: &Value) {
+        match value {
+            Value::Bool(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
+            Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
+            Value::BigInt(n) => out.extend_from_slice(n.as_str().as_bytes()),
+            Value::Float(x) => write_float(out, *x, self.floats()),
+            _ => out.extend_from_slice(b"null"),
+        }
     }
 }
 
 /// A value as a text.
 pub fn to_json(value: &Value, dialect: Dialect) -> Vec<u8> {
     let mut out = Vec::new();
-    append(&mut out, value, dialect);
+    append(&mut out, value, &dialect);
     out
 }
 
@@ -105,59 +122,6 @@ fn push_hex(out: &mut Vec<u8>, unit: u16) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(b"\\u");
     out.extend([12, 8, 4, 0].map(|shift| DIGITS[usize::from(unit >> shift & 15)]));
-}
-
-/// Appends a value without recursing.
-fn append(out: &mut Vec<u8>, value: &Value, dialect: Dialect) {
-    enum Rest<'a> {
-        Array(std::slice::Iter<'a, Value>),
-        Object(indexmap::map::Iter<'a, PyString, Value>),
-    }
-    let mut stack = Vec::new();
-    let mut next = Some(value);
-    loop {
-        match next.take() {
-            None => {}
-            Some(Value::Null) => out.extend_from_slice(b"null"),
-            Some(Value::Bool(b)) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
-            Some(Value::Int(n)) => out.extend_from_slice(n.to_string().as_bytes()),
-            Some(Value::BigInt(n)) => out.extend_from_slice(n.as_str().as_bytes()),
-            Some(Value::Float(x)) => write_float(out, *x, dialect.floats()),
-            Some(Value::String(s)) => write_string(out, s, dialect),
-            Some(Value::Array(items)) => {
-                out.push(b'[');
-                stack.push((true, Rest::Array(items.iter())));
-            }
-            Some(Value::Object(entries)) => {
-                out.push(b'{');
-                stack.push((true, Rest::Object(entries.iter())));
-            }
-        }
-        let Some((first, rest)) = stack.last_mut() else { return };
-        let separator = if std::mem::take(first) { &b""[..] } else { dialect.comma() };
-        let close = match rest {
-            Rest::Array(items) => {
-                next = items.next();
-                b']'
-            }
-            Rest::Object(entries) => {
-                if let Some((key, value)) = entries.next() {
-                    out.extend_from_slice(separator);
-                    write_string(out, key, dialect);
-                    out.extend_from_slice(dialect.colon());
-                    next = Some(value);
-                    continue;
-                }
-                b'}'
-            }
-        };
-        if next.is_some() {
-            out.extend_from_slice(separator);
-        } else {
-            out.push(close);
-            stack.pop();
-        }
-    }
 }
 
 /// Writes a JSON text piece by piece, mixing raw texts and new values.
@@ -285,7 +249,7 @@ impl<W: io::Write> JsonWriter<W> {
     /// Those of the writer beneath.
     pub fn value(&mut self, value: &Value) -> io::Result<()> {
         self.separate()?;
-        append(&mut self.buffer, value, self.dialect);
+        append(&mut self.buffer, value, &self.dialect);
         Ok(())
     }
 

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use persist::{Content, StoreFile};
+use persist::StoreFile;
 use raw_json::{Object, PyString, RawJson, Text, Value};
 use schema::Node;
 use vectorstore::{Error, Result, VectorStore, VectorStoreQuery, VectorStoreQueryResult};
@@ -57,8 +57,7 @@ impl SimpleVectorStore {
     /// Python's spelling.
     pub fn store_file(&self) -> StoreFile {
         let state = self.snapshot();
-        let revision = state.revision;
-        StoreFile { content: Content::writer(move |out| state.write(out)), revision }
+        StoreFile::new(None, state.revision, move |out| state.write(out))
     }
 
     /// Recognises and loads files of this store.
