@@ -36,7 +36,7 @@ const fn rules(floor: u8, name: &'static str, uses: &'static str, tests_use: &'s
 #[rustfmt::skip]
 pub(crate) const CRATES: &[Rules] = &[
     rules(0, "raw-json", "bytes fast-float2 indexmap memchr serde_json thiserror zmij", "proptest"),
-    rules(1, "schema", "indexmap sha2 thiserror uuid", "proptest"),
+    rules(1, "schema", "base64 indexmap sha2 thiserror uuid", "proptest"),
     rules(1, "persist", "async-trait bytes thiserror xxhash-rust", "pollster"),
     rules(2, "kv-core", "async-trait bytes futures-core futures-util indexmap thiserror", "pollster proptest"),
     rules(2, "vectorstore", "async-trait bytes thiserror", "pollster"),

@@ -33,8 +33,9 @@ impl KvDocumentStore {
     ///
     /// For each node its data, its hash and its document are stored, and each document's record lists the new nodes. A
     /// document's metadata are those of the nodes it was first added with, later ones over earlier ones. A node that
-    /// comes from another document than before is taken off the old one's list (LlamaIndex leaves it on both, and
-    /// deleting the old document takes it away from the new one).
+    /// comes from another document than before, or from none, is taken off the old one's list (LlamaIndex leaves it on
+    /// both, and deleting the old document takes it away from the new one). The old document stays, with no node if
+    /// need be.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] if updates are not allowed, [`Error::Node`] for a node that cannot be hashed or stored,
@@ -80,10 +81,8 @@ impl KvDocumentStore {
         }
         for (id, info) in infos {
             batch.require(&self.ref_doc_info, &id, info.raw.clone());
-            match info.changed() {
-                None => {}
-                Some(info) if info.node_ids.is_empty() => batch.delete(&self.ref_doc_info, &id),
-                Some(info) => batch.put(&self.ref_doc_info, &id, info.to_value()),
+            if let Some(info) = info.changed() {
+                batch.put(&self.ref_doc_info, &id, info.to_value());
             }
         }
         for prepared in prepared {

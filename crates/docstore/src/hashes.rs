@@ -11,7 +11,7 @@ pub(crate) struct MetadataRecord(Object);
 
 impl MetadataRecord {
     pub(crate) fn doc_hash(&self) -> Option<PyString> {
-        self.0.get(&b"doc_hash"[..])?.as_str().filter(|hash| !hash.is_empty()).cloned()
+        self.0.get(&b"doc_hash"[..])?.as_str().cloned()
     }
 
     pub(crate) fn ref_doc_id(&self) -> Option<PyString> {
@@ -83,7 +83,7 @@ impl KvDocumentStore {
         let pages: Vec<_> = self.kv.scan(&self.metadata, 1000).try_collect().await?;
         let mut hashes = IndexMap::new();
         for (id, raw) in pages.into_iter().flatten() {
-            if let Some(hash) = self.read_record(&id, Some(&raw))?.doc_hash() {
+            if let Some(hash) = self.read_record(&id, Some(&raw))?.doc_hash().filter(|hash| !hash.is_empty()) {
                 hashes.insert(id, hash);
             }
         }
@@ -92,7 +92,7 @@ impl KvDocumentStore {
 
     pub(crate) fn read_record(&self, id: &PyString, raw: Option<&RawJson>) -> Result<MetadataRecord> {
         match raw.map(RawJson::value) {
-            None => Ok(MetadataRecord::default()),
+            None | Some(Value::Null) => Ok(MetadataRecord::default()),
             Some(Value::Object(fields)) => Ok(MetadataRecord(fields)),
             Some(_) => Err(Error::Damaged {
                 collection: self.metadata.clone(),

@@ -19,9 +19,11 @@ impl RefDocInfo {
         if fields.is_empty() {
             return Ok(None);
         }
+        // The old names win where both stand, as in LlamaIndex.
+        let is_old = fields.contains_key(&b"doc_ids"[..]);
         let mut take = |name: &str, old: &str| {
-            let today = fields.shift_remove(name.as_bytes());
-            if today.is_some() { today } else { fields.shift_remove(old.as_bytes()) }
+            let (today, old) = (fields.shift_remove(name.as_bytes()), fields.shift_remove(old.as_bytes()));
+            if is_old { old } else { today.or(old) }
         };
         let node_ids = match take("node_ids", "doc_ids") {
             None | Some(Value::Null) => Vec::new(),
@@ -65,6 +67,10 @@ mod tests {
             Ok(Some(r#"{"node_ids": ["a"], "metadata": {"k": 1}}"#)),
         );
         check(r#"{"future": 1}"#, Ok(Some(r#"{"node_ids": [], "metadata": {}, "future": 1}"#)));
+        check(
+            r#"{"node_ids": ["b"], "doc_ids": ["a"], "extra_info": {}}"#,
+            Ok(Some(r#"{"node_ids": ["a"], "metadata": {}}"#)),
+        );
         check("{}", Ok(None));
         check("[]", Err("it is not an object"));
         check(r#"{"node_ids": [1]}"#, Err("a node id is not a string"));

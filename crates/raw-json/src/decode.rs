@@ -151,9 +151,12 @@ fn detect(b: &[u8]) -> (Encoding, usize) {
     (encoding, 0)
 }
 
-fn push_escape(text: &mut String, surrogate: u16) {
+/// Appends a lone surrogate as an escape; `None` behind a backslash, which makes no escape with it and would make one with ours.
+fn push_escape(text: &mut String, surrogate: u16) -> Option<()> {
     use std::fmt::Write;
+    let backslashes = text.bytes().rev().take_while(|&b| b == b'\\').count();
     let _ = write!(text, "\\u{surrogate:04x}");
+    (backslashes % 2 == 0).then_some(())
 }
 
 fn escape_raw_surrogates(body: &[u8]) -> Option<String> {
@@ -171,7 +174,7 @@ fn escape_raw_surrogates(body: &[u8]) -> Option<String> {
         match *invalid {
             [] => return Some(text),
             [0xED, b @ 0xA0..=0xBF, c @ 0x80..=0xBF, ..] => {
-                push_escape(&mut text, 0xD000 | u16::from(b & 0x3F) << 6 | u16::from(c & 0x3F));
+                push_escape(&mut text, 0xD000 | u16::from(b & 0x3F) << 6 | u16::from(c & 0x3F))?;
                 rest = &invalid[3..];
             }
             _ => return None,
@@ -187,11 +190,13 @@ fn utf16(body: &[u8], unit: fn([u8; 2]) -> u16) -> Transcoded {
         return Err(("UTF-16", body.len() - tail.len()));
     }
     let mut text = String::with_capacity(units.len() + units.len() / 8);
+    let mut at = 0;
     for c in char::decode_utf16(units.iter().map(|&pair| unit(pair))) {
-        match c {
-            Ok(c) => text.push(c),
-            Err(lone) => push_escape(&mut text, lone.unpaired_surrogate()),
+        match &c {
+            Ok(c) => text.push(*c),
+            Err(lone) => push_escape(&mut text, lone.unpaired_surrogate()).ok_or(("UTF-16", at))?,
         }
+        at += c.map_or(2, |c| 2 * c.len_utf16());
     }
     Ok(text)
 }
@@ -206,7 +211,7 @@ fn utf32(body: &[u8], unit: fn([u8; 4]) -> u32) -> Transcoded {
         let point = unit(quad);
         match (char::from_u32(point), u16::try_from(point)) {
             (Some(c), _) => text.push(c),
-            (None, Ok(surrogate)) => push_escape(&mut text, surrogate),
+            (None, Ok(surrogate)) => push_escape(&mut text, surrogate).ok_or(("UTF-32", 4 * i))?,
             (None, Err(_)) => return Err(("UTF-32", 4 * i)),
         }
     }
@@ -276,6 +281,8 @@ mod tests {
         let bad = |file: &'static [u8]| Text::decode(file).unwrap_err();
         assert_eq!(bad(b"{\"a\":\n \"\xFF\"}").line, 2);
         assert_eq!(bad(b"{\"a\":\n \"\xFF\"}").offset, 8);
+        assert_eq!(bad(b"\"\\\xED\xA0\x80\"").kind, ErrorKind::InvalidEncoding("UTF-8"));
+        assert_eq!(bad(b"\xFF\xFE\"\0\\\0\x00\xD8\"\0").kind, ErrorKind::InvalidEncoding("UTF-16"));
         assert_eq!(bad(b"\xFF\xFE1").kind, ErrorKind::InvalidEncoding("UTF-16"));
         assert_eq!(bad(b"\xFF\xFE\0\0\0\0\x11\0").kind, ErrorKind::InvalidEncoding("UTF-32"));
     }

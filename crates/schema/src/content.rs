@@ -34,14 +34,13 @@ impl Node {
     /// # Errors
     /// [`Error::Template`] if a template names something unknown.
     pub fn get_content(&self, mode: MetadataMode) -> Result<PyString> {
-        let metadata = self.get_metadata_str(mode)?;
         let (text, metadata) = match &self.content {
             NodeContent::Text(text) | NodeContent::Image(text, _) | NodeContent::Index(text, _) => {
-                (&text.text, strip(&metadata))
+                (&text.text, strip(&self.get_metadata_str(mode)?))
             }
             NodeContent::Document(media) | NodeContent::ImageDocument(media) | NodeContent::Multimodal(media) => {
                 match media.text() {
-                    Some(text) => (text, metadata),
+                    Some(text) => (text, self.get_metadata_str(mode)?),
                     None => return Ok(PyString::default()),
                 }
             }

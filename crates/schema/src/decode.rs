@@ -163,10 +163,11 @@ fn image_content(fields: &mut Fields<'_>) -> Result<ImageContent> {
     if let Some(value) = fields.take("image_resource")
         && let Some(resource) = media_resource(fields, "image_resource", value)?
     {
-        image.image = resource.data.or(image.image);
-        image.image_path = resource.path.or(image.image_path);
-        image.image_url = resource.url.or(image.image_url);
-        image.image_mimetype = resource.mimetype.or(image.image_mimetype);
+        // As LlamaIndex: what the resource has counts, and what it has not, too.
+        image.image = image.image.or(resource.data);
+        image.image_path = resource.path;
+        image.image_url = resource.url;
+        image.image_mimetype = resource.mimetype;
     }
     if image.image_mimetype.as_ref().is_none_or(PyString::is_empty) {
         image.image_mimetype = image.image_path.as_ref().and_then(guess_mimetype).or(image.image_mimetype);
@@ -192,7 +193,7 @@ fn media_content(fields: &mut Fields<'_>) -> Result<MediaContent> {
 fn document_content(fields: &mut Fields<'_>, class_name: Option<&Value>) -> Result<NodeContent> {
     let mut media = media_content(fields)?;
     // The fields of the old form; those that say nothing are dropped.
-    let text = fields.string("text")?.filter(|text| !text.is_empty());
+    let text = fields.telling_string("text")?;
     if media.text_resource.is_none() {
         media.text_resource = text.map(MediaResource::text);
     }
@@ -206,25 +207,43 @@ fn document_content(fields: &mut Fields<'_>, class_name: Option<&Value>) -> Resu
     let named = class_name.is_some_and(|name| name.as_str().is_some_and(|name| *name == "ImageDocument"));
     let old_image = ["image", "image_path", "image_url"]
         .iter()
-        .any(|name| fields.rest.get(name.as_bytes()).is_some_and(|v| !v.is_null()));
+        .any(|name| fields.rest.get(name.as_bytes()).is_some_and(|value| !value.is_null()));
     let is_image = named || (class_name.is_none() && old_image);
     if !is_image {
         return Ok(NodeContent::Document(media));
     }
-    let image = MediaResource {
-        data: fields.string_or_null("image")?,
-        path: fields.string_or_null("image_path")?,
-        url: fields.string_or_null("image_url")?,
-        mimetype: fields.string_or_null("image_mimetype")?,
-        ..MediaResource::default()
-    };
+    let (data, path, url) =
+        (fields.telling_string("image")?, fields.telling_string("image_path")?, fields.telling_string("image_url")?);
+    let mimetype = fields.telling_string("image_mimetype")?;
     if fields.rest.get(&b"text_embedding"[..]) == Some(&Value::Null) {
         fields.take("text_embedding");
     }
-    if media.image_resource.is_none() && image != MediaResource::default() {
-        media.image_resource = Some(image.with_guessed_mimetype());
+    if media.image_resource.is_none() && (data.is_some() || path.is_some() || url.is_some()) {
+        media.image_resource = Some(old_image_resource(data, path, url, mimetype));
     }
     Ok(NodeContent::ImageDocument(media))
+}
+
+/// LlamaIndex takes the first of data, path and URL, and hashes that. The others are kept beside, where it does not look.
+fn old_image_resource(
+    data: Option<PyString>,
+    path: Option<PyString>,
+    url: Option<PyString>,
+    mimetype: Option<PyString>,
+) -> MediaResource {
+    let mut resource = MediaResource { data, path, url, mimetype, ..MediaResource::default() };
+    let mut shadow = |name: &str, value: Option<PyString>| {
+        if let Some(value) = value {
+            resource.extra.insert(name.into(), value.into());
+        }
+    };
+    if resource.data.is_some() {
+        shadow("image_path", resource.path.take());
+    }
+    if resource.data.is_some() || resource.path.is_some() {
+        shadow("image_url", resource.url.take());
+    }
+    resource.with_guessed_mimetype()
 }
 
 fn media_resource(fields: &Fields<'_>, name: &str, value: Value) -> Result<Option<MediaResource>> {

@@ -56,6 +56,16 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A string, if the field is there and says something: whatever Python takes for false counts as nothing.
+    pub(crate) fn telling_string(&mut self, name: &str) -> Result<Option<PyString>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(value) if is_falsy(&value) => Ok(None),
+            Some(Value::String(s)) => Ok(Some(s)),
+            Some(other) => Err(self.wrong(name, "a string or null", &other)),
+        }
+    }
+
     /// A string that must be there.
     pub(crate) fn required_string(&mut self, name: &str) -> Result<PyString> {
         self.string(name)?.ok_or_else(|| self.error(name, "a string", "missing"))
@@ -107,18 +117,40 @@ impl<'a> Fields<'a> {
         let int = match &value {
             Value::Int(n) => Some(*n),
             Value::Bool(b) => Some(i64::from(*b)),
-            Value::Float(x) if x.fract() == 0.0 && x.abs() < 9e15 => Some(*x as i64),
-            Value::String(s) => s.to_str().and_then(|s| s.trim().parse().ok()),
+            Value::Float(x) => whole(*x),
+            Value::String(s) => {
+                s.to_str().and_then(|s| s.trim().parse().ok().or_else(|| whole(s.trim().parse().ok()?)))
+            }
             _ => None,
         };
         int.map(Some).ok_or_else(|| self.wrong(name, "an integer of 64 bits or null", &value))
     }
 }
 
+/// Booleans and numeric strings count as numbers; an integer that no double is near does not.
 fn float(value: &Value) -> Option<f64> {
     match value {
         Value::Bool(b) => Some(f64::from(u8::from(*b))),
         Value::String(s) => s.to_str()?.trim().parse().ok(),
+        Value::BigInt(n) => Some(n.to_f64()).filter(|x| x.is_finite()),
         other => other.as_f64(),
+    }
+}
+
+/// The integer that a float is, if it is one of 64 bits.
+fn whole(x: f64) -> Option<i64> {
+    const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
+    (x.fract() == 0.0 && (-TOO_LARGE..TOO_LARGE).contains(&x)).then_some(x as i64)
+}
+
+/// Whether Python's `if` would pass over it.
+fn is_falsy(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) | Value::Int(0) => true,
+        Value::Float(x) => *x == 0.0,
+        Value::String(s) => s.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+        _ => false,
     }
 }

@@ -1,5 +1,9 @@
 //! The hashes of nodes, by the rules of LlamaIndex 0.14.
 
+use std::borrow::Cow;
+
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
 use raw_json::{PyString, Value, py_repr};
 use sha2::{Digest, Sha256};
 
@@ -63,13 +67,43 @@ impl MediaResource {
             Some(text) => bits.push_str(text),
             None => {}
         }
-        for (part, what) in [(&self.data, "its data"), (&self.path, "its path"), (&self.url, "its URL")] {
-            if let Some(part) = part {
-                bits.push_str(&hex([part.to_str().ok_or(what)?.as_bytes()]));
-            }
+        if let Some(data) = &self.data {
+            bits.push_str(&hex([as_base64(data.as_bytes()).as_bytes()]));
+        }
+        if let Some(path) = &self.path {
+            bits.push_str(&hex([normal_path(path.to_str().ok_or("its path")?).as_bytes()]));
+        }
+        if let Some(url) = &self.url {
+            bits.push_str(&hex([url.to_str().ok_or("its URL")?.as_bytes()]));
         }
         let nothing = self.text.is_none() && self.data.is_none() && self.path.is_none() && self.url.is_none();
         Ok(if nothing { bits } else { hex([bits.as_bytes()]) })
+    }
+}
+
+/// Data as Python holds it: what is no base64 is taken for the data itself.
+fn as_base64(data: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(data) {
+        Ok(text) if LENIENT.decode(text).is_ok() => Cow::Borrowed(text),
+        _ => Cow::Owned(LENIENT.encode(data)),
+    }
+}
+
+/// Standard base64; as in Python, what the last character says too much does not matter.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
+/// A path as Python's `pathlib` spells it: no empty and no `.` components, two slashes at the start or one.
+fn normal_path(path: &str) -> String {
+    let root = match path.bytes().take_while(|&b| b == b'/').count() {
+        0 => "",
+        2 => "//",
+        _ => "/",
+    };
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    match (root, parts.is_empty()) {
+        ("", true) => ".".to_owned(),
+        _ => format!("{root}{}", parts.join("/")),
     }
 }
 
@@ -93,6 +127,20 @@ mod tests {
         let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Node::document("").hash().unwrap(), nothing);
         assert_eq!(Node::image("", ImageContent::default()).hash().unwrap(), hex([b"None-None-None-None"]));
+    }
+
+    #[test]
+    fn resources_are_hashed_as_python_holds_them() {
+        let path = |path: &str| MediaResource { path: Some(path.into()), ..MediaResource::default() }.hash().unwrap();
+        assert_eq!(path("./data//img.png"), path("data/img.png"));
+        assert_eq!(path("a/"), path("a"));
+        assert_eq!(path(""), path("."));
+        assert_eq!(path("///a"), path("/a"));
+        assert_ne!(path("//a"), path("/a"));
+        let data = |data: &str| MediaResource { data: Some(data.into()), ..MediaResource::default() }.hash().unwrap();
+        assert_eq!(data("aGVsbG8"), data("YUdWc2JHOA=="));
+        assert_eq!(data("xx!"), data("eHgh"));
+        assert_ne!(data("aGVsbG8="), data("YUdWc2JHOD0="));
     }
 
     #[test]

@@ -104,13 +104,14 @@ fn format_string(value: Vec<u32>, spec: &[u32]) -> Result<Vec<u32>, String> {
         return Ok(value);
     }
     let align_of = |p: Option<&u32>| p.and_then(|&p| char::from_u32(p)).filter(|c| matches!(c, '<' | '>' | '^'));
-    let (mut fill, mut align, mut rest) = match (align_of(spec.get(1)), align_of(spec.first())) {
+    let (mut fill, align, mut rest) = match (align_of(spec.get(1)), align_of(spec.first())) {
         (Some(align), _) => (spec[0], align, &spec[2..]),
         (None, Some(align)) => (' ' as u32, align, &spec[1..]),
         (None, None) => (' ' as u32, '<', spec),
     };
-    if rest.first() == Some(&('0' as u32)) && rest.len() == spec.len() {
-        (fill, align) = ('0' as u32, '<');
+    // A zero before the width fills, unless a fill is given.
+    if rest.first() == Some(&('0' as u32)) && spec.len() - rest.len() < 2 {
+        fill = '0' as u32;
     }
     let number = |rest: &mut &[u32]| {
         let len = rest.iter().take_while(|&&p| (0x30..0x3A).contains(&p)).count();
@@ -168,6 +169,7 @@ mod tests {
     fn formats() {
         check("[{key:>3}] [{key:<3}] [{key:^4}] [{key:*^4}]", Ok("[  k] [k  ] [ k  ] [*k**]"));
         check("[{key:3}] [{key:03}] [{value:.4}] [{value:.2s}]", Ok("[k  ] [k00] [it's] [it]"));
+        check("[{key:>05}] [{key:^05}] [{key:*>05}]", Ok("[0000k] [00k00] [****k]"));
         check("[{key:{key}}]", Err("the format does not fit a text"));
         check("{key:d}", Err("the format does not fit a text"));
         check("{key:99999999999999999999}", Err("a width of 18446744073709551615 is too large"));
