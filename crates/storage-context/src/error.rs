@@ -50,7 +50,7 @@ pub enum Error {
         store: String,
     },
     /// A store failed.
-    #[error("{store}")]
+    #[error("the {store} failed")]
     Store {
         /// Which one.
         store: String,

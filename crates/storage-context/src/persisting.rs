@@ -210,16 +210,16 @@ impl<'a> Persisting<'a> {
         };
         for name in files {
             let taken = self.present.contains_key(&name) || self.files.iter().any(|file| file.name == name);
-            match from.read(&name).await {
-                Ok(Some(bytes)) if !taken && is_llama_index_file(&name) => {
-                    let store = "beside the stores".to_owned();
-                    let report =
-                        FileReport { name: name.clone(), store, action: Action::Copied, size: 0, digest: None };
-                    self.pending.push((report, None));
-                    self.files.push(PersistFile::new(name, Content::Bytes(bytes)));
-                }
-                Ok(None) => {}
-                _ => self.report.left_behind.push(name),
+            if taken || !is_llama_index_file(&name) {
+                self.report.left_behind.push(name);
+                continue;
+            }
+            // One that is gone by now needs no telling.
+            if let Some(bytes) = from.read(&name).await? {
+                let store = "beside the stores".to_owned();
+                let report = FileReport { name: name.clone(), store, action: Action::Copied, size: 0, digest: None };
+                self.pending.push((report, None));
+                self.files.push(PersistFile::new(name, Content::Bytes(bytes)));
             }
         }
         Ok(())
