@@ -103,13 +103,8 @@ const ABSENT: &[Absence] = &[
     },
 ];
 
-/// What no file may mention: folders of somebody's machine, and hosts of package registries.
-#[rustfmt::skip]
-const UNMENTIONABLE: &[&str] = &[
-    "/home/", "/root/", "/Users/", "C:\\Users",
-    
-    
-];
+/// What no file may mention: folders of somebody's machine, and where packages are fetched from.
+const UNMENTIONABLE: &[&str] = &["/home/", "/root/", "/Users/", "C:\\Users", "//index.", "//registry.", "//static."];
 
 /// Checks everything and prints what is wrong.
 pub(crate) fn run() -> Result<()> {

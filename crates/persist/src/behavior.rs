@@ -92,7 +92,7 @@ pub async fn failing_content_changes_nothing(fs: Arc<dyn PersistFs>) {
 
 /// No name leads out of the place, and one name is written once.
 pub async fn names_stay_inside(fs: Arc<dyn PersistFs>) {
-    for name in ["../a.json", "a/b.json", "", "..", "/tmp/a.json", "a\\b"] {
+    for name in ["../a.json", "a/b.json", "", "..", "/etc/a.json", "a\\b"] {
         assert!(matches!(fs.read(name).await, Err(Error::InvalidName { .. })), "{name}");
         assert!(matches!(fs.stage(name, Content::from("")).await, Err(Error::InvalidName { .. })), "{name}");
         assert!(matches!(commit(&*fs, vec![], &[name.into()]).await, Err(Error::InvalidName { .. })), "{name}");

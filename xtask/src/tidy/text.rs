@@ -89,14 +89,14 @@ fn readme(package: &Package, readme: &str, lib: &str) -> Vec<String> {
     problems
 }
 
-/// No file names folders of a machine or hosts of registries. The rules themselves, which must, are left out.
+/// No file names folders of a machine or where packages are fetched from. The rules themselves, which must, are left out.
 pub(super) fn unmentionable(files: &[SourceFile], words: &[&str]) -> Vec<String> {
     let mut problems = Vec::new();
     for file in files.iter().filter(|file| !file.path.starts_with("xtask/src/tidy")) {
         for (number, line) in file.text.lines().enumerate() {
             for word in words.iter().filter(|word| starts_a_path(line, word)) {
                 problems.push(format!(
-                    "{}:{}: '{word}' is a folder of one machine or the host of a registry",
+                    "{}:{}: '{word}' is a folder of one machine or the start of a registry's address",
                     file.path,
                     number + 1
                 ));
@@ -106,7 +106,7 @@ pub(super) fn unmentionable(files: &[SourceFile], words: &[&str]) -> Vec<String>
     problems
 }
 
-/// Whether the word stands in the line, and is not the end or middle of a longer path: `a/work/b` has no `/work/`.
+/// Whether the word stands in the line, and is not the end or middle of a longer path: `a/home/b` has no `/home/`.
 fn starts_a_path(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
         let before = line[..at].chars().next_back();
@@ -194,14 +194,14 @@ mod tests {
         let check = |path: &str, text: &str, expected: &[&str]| {
             assert_eq!(unmentionable(&[file(path, text)], UNMENTIONABLE), expected, "{text}");
         };
-        let problem = "docs/a.md:2: '/home/' is a folder of one machine or the host of a registry";
+        let problem = "docs/a.md:2: '/home/' is a folder of one machine or the start of a registry's address";
         check("docs/a.md", "one\nsee `/home/me/a`\n", &[problem]);
         check("docs/a.md", "one\n\"file:///home/me/a\"\n", &[problem]);
-        check("docs/a.md", "target/work/b, s3://bucket/home/, ./root/\n", &[]);
+        check("docs/a.md", "target/root/b, s3://bucket/home/, ./root/\n", &[]);
         check(
             "Cargo.toml",
             "# https://index.example.org\n",
-            &["Cargo.toml:1: 'index.example.org' is a folder of one machine or the host of a registry"],
+            &["Cargo.toml:1: '//index.' is a folder of one machine or the start of a registry's address"],
         );
         check("Cargo.lock", "source = \"registry+https://example.org/packages\"\n", &[]);
         check("xtask/src/tidy.rs", "\"/home/\"\n", &[]);
