@@ -6,6 +6,21 @@ use raw_json::{Object, PyString, RawJson, Text, Value, py_str};
 
 use crate::{DocumentSummary, IndexDict, IndexGraph, IndexStruct, IndexStructData, KeywordTable, KnowledgeGraph};
 
+/// The kinds that LlamaIndex 0.14 knows.
+const TODAYS_KINDS: [&str; 11] = [
+    "tree",
+    "list",
+    "keyword_table",
+    "vector_store",
+    "multimodal",
+    "kg",
+    "simple_lpg",
+    "empty",
+    "document_summary",
+    "sql",
+    "pandas",
+];
+
 /// Kinds that had the fields of a `vector_store` struct, before databases became vector stores.
 const DICT_KINDS: [&str; 17] = [
     "dict",
@@ -53,6 +68,18 @@ impl IndexStruct {
             }
             Ok((_, summary, None)) => Self { summary, ..other(None) },
             Err(problem) => other(Some(problem)),
+        }
+    }
+}
+
+impl IndexStruct {
+    /// Why today's LlamaIndex cannot read a stored struct, if it cannot.
+    pub(crate) fn python_problem(raw: &RawJson, key: &PyString) -> Option<String> {
+        let kind = raw.value().get("__type__").map(py_str).unwrap_or_default();
+        match Self::from_raw(raw, key).data {
+            IndexStructData::Other { problem: Some(problem), .. } => Some(problem),
+            _ => (!kind.to_str().is_some_and(|kind| TODAYS_KINDS.contains(&kind)))
+                .then(|| format!("its kind '{kind}' is unknown there")),
         }
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use kv_core::{KvStore, KvStoreExt, SimpleKvStore, WriteBatch};
-use raw_json::PyString;
+use raw_json::{PyString, RawJson};
 
 use crate::{Error, IndexStruct, Result};
 
@@ -142,6 +142,17 @@ impl KvIndexStore {
         Ok(upgraded)
     }
 
+    /// The structs that keep today's LlamaIndex from listing indexes, each with the reason: it fails if it cannot read one.
+    ///
+    /// # Errors
+    /// If the store beneath fails.
+    pub async fn python_problems(&self) -> Result<Vec<(PyString, String)>> {
+        let all = self.kv.get_all(&self.collection).await?;
+        let problem =
+            |(id, raw): (&PyString, &RawJson)| IndexStruct::python_problem(raw, id).map(|why| (id.clone(), why));
+        Ok(all.iter().filter_map(problem).collect())
+    }
+
     async fn not_found(&self, id: PyString) -> Result<Error> {
         let known = self.kv.get_all(&self.collection).await?.into_keys().collect();
         Ok(Error::NotFound { collection: self.collection.clone(), id, known })
@@ -219,6 +230,7 @@ mod tests {
             let store = load(
                 r#"{"index_store/data": {"o": {"__type__": "list", "__data__": {"nodes": ["a"]}}, "q": {"__type__": "qdrant", "__data__": "{}"}, "x": {"__type__": "composite", "__data__": "{}"}}}"#,
             );
+            assert_eq!(store.python_problems().await.unwrap().len(), 2);
             assert_eq!(store.upgrade().await.unwrap(), 2);
             assert_eq!(store.upgrade().await.unwrap(), 0);
             let kinds: Vec<_> =

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fs_backends::{IntoPlace, Place};
-use indexstore::IndexStructData;
 use persist::{Content, Digest, PersistFile, PersistFiles, StoreFile, Written, commit};
 
 use crate::file_names::LEGACY_VECTOR_STORE;
@@ -87,15 +86,9 @@ impl StorageContext {
             add(&names.docstore, format!("its nodes are in '{nodes}', and it looks into 'docstore/data' only"));
         }
         if self.index_store().kv().to_file().is_some() {
-            let structs = self.index_store().index_structs().await.map_err(|e| Error::store("index store", e))?;
-            for found in structs {
-                if let IndexStructData::Other { type_name, problem, .. } = &found.data {
-                    let why = problem.clone().unwrap_or_else(|| format!("its kind '{type_name}' is unknown"));
-                    add(
-                        &names.index_store,
-                        format!("it cannot list indexes as long as '{}' is there: {why}", found.index_id),
-                    );
-                }
+            let structs = self.index_store().python_problems().await;
+            for (id, why) in structs.map_err(|e| Error::store("index store", e))? {
+                add(&names.index_store, format!("it cannot list indexes as long as '{id}' is there: {why}"));
             }
         }
         if let Some(graph) = self.property_graph_store() {
