@@ -46,7 +46,7 @@ pub(crate) const CRATES: &[Rules] = &[
     rules(3, "graphstore", "async-trait bytes indexmap thiserror", "pollster proptest"),
     rules(3, "chatstore", "async-trait bytes indexmap thiserror", "pollster proptest"),
     rules(3, "vectorstore-simple", "async-trait bytes indexmap", "pollster proptest"),
-    rules(4, "storage-context", "bytes indexmap thiserror", "async-trait pollster proptest tempfile"),
+    rules(4, "storage-context", "bytes futures-util indexmap thiserror", "async-trait pollster proptest tempfile"),
     rules(5, "indices", "indexmap thiserror", "pollster"),
     rules(6, "colca", "indexmap thiserror tokio", "anyhow clap tempfile tokio"),
     rules(BESIDE, "benches", "pollster", "criterion"),

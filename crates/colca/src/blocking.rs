@@ -21,7 +21,7 @@
 //! # }
 //! ```
 //!
-//! Inside an async runtime every call fails with [`Error::InsideRuntime`] and does nothing: there the async API is at
+//! Inside an async runtime, its blocking pool included, every call fails with [`Error::InsideRuntime`] and does nothing: there the async API is at
 //! hand.
 
 use std::future::Future;

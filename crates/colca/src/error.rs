@@ -42,7 +42,9 @@ pub enum Error {
     #[error(transparent)]
     Json(#[from] raw_json::Error),
     /// A blocking call was made on a thread that must not block.
-    #[error("a blocking call inside an async runtime would block it: use the async API here, or a thread of its own")]
+    #[error(
+        "a blocking call inside an async runtime would block it: use the async API here (also within `spawn_blocking`), or a thread of its own"
+    )]
     InsideRuntime,
 }
 

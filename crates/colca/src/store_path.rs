@@ -9,7 +9,7 @@ use persist::{PersistFile, StoreFile, commit};
 use raw_json::Text;
 use vectorstore_simple::SimpleVectorStore;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// A single store kept in a file of its own, as LlamaIndex's `from_persist_path` and `persist` of each store.
 ///
@@ -46,11 +46,13 @@ pub trait StorePath: Sized {
     /// [`persist::Error::NotFound`] if there is no such file, and what is wrong with it if it is no such store.
     fn from_persist_path(path: impl AsRef<Path>) -> impl Future<Output = Result<Self>> {
         async move {
-            let (folder, name) = split(path.as_ref());
+            let (folder, name) = split(path.as_ref())?;
             let place = folder.into_place()?;
             let file = place.read(&name).await?;
-            let file = file.ok_or_else(|| persist::Error::NotFound { place: place.location(), name })?;
-            Self::read(&Text::decode(file)?)
+            let not_found = || persist::Error::NotFound { place: place.location(), name: name.clone() };
+            let file = file.ok_or_else(not_found)?;
+            let read = Text::decode(file).map_err(Error::from).and_then(|text| Self::read(&text));
+            read.map_err(|e| persist::Error::failed(place.location(), "read", name.clone(), e).into())
         }
     }
 
@@ -61,7 +63,7 @@ pub trait StorePath: Sized {
     fn persist(&self, path: impl AsRef<Path>) -> impl Future<Output = Result<()>> {
         let file = self.file();
         async move {
-            let (folder, name) = split(path.as_ref());
+            let (folder, name) = split(path.as_ref())?;
             commit(&*folder.into_place()?, vec![PersistFile::new(name, file.content)], &[]).await?;
             Ok(())
         }
@@ -69,9 +71,13 @@ pub trait StorePath: Sized {
 }
 
 /// The folder and the name of a file. A path without a folder means the current one.
-fn split(path: &Path) -> (&Path, String) {
+fn split(path: &Path) -> Result<(&Path, String)> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    (folder, path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+    let name = path.file_name().unwrap_or_default();
+    match name.to_str() {
+        Some(name) => Ok((folder, name.to_owned())),
+        None => Err(persist::Error::InvalidName { name: format!("{name:?}"), reason: "it is no Unicode" }.into()),
+    }
 }
 
 macro_rules! store_paths {

@@ -1,3 +1,5 @@
+use std::collections::{HashMap, HashSet};
+
 use indexmap::{IndexMap, IndexSet};
 use kv_core::WriteBatch;
 use raw_json::{PyString, RawJson};
@@ -71,7 +73,12 @@ impl KvDocumentStore {
                 prepared.iter().filter_map(|p| p.source).chain(records.iter().filter_map(|(_, old)| old.as_ref())),
             )
             .await?;
+        // A node that comes more than once, from several documents, is the last one's.
+        let last_source: HashMap<&PyString, _> = prepared.iter().map(|p| (&p.node.id, p.source)).collect();
         for (prepared, (_, old_source)) in prepared.iter().zip(&records) {
+            if last_source[&prepared.node.id] != prepared.source {
+                continue;
+            }
             if let Some(info) = old_source.as_ref().and_then(|old| infos.get_mut(old)) {
                 info.remove(&prepared.node.id);
             }
@@ -108,7 +115,7 @@ impl KvDocumentStore {
             .map(|(id, raw)| {
                 let stored = raw.as_ref().map_or(Ok(None), |raw| self.read_info(&id, raw))?.unwrap_or_default();
                 let node_ids = stored.node_ids.iter().cloned().collect();
-                Ok((id, Info { raw, node_ids, metadata: stored.metadata.clone(), stored }))
+                Ok((id, Info { raw, node_ids, removed: HashSet::new(), metadata: stored.metadata.clone(), stored }))
             })
             .collect()
     }
@@ -139,25 +146,27 @@ struct Info {
     raw: Option<RawJson>,
     stored: RefDocInfo,
     node_ids: IndexSet<PyString>,
+    removed: HashSet<PyString>,
     metadata: Metadata,
 }
 
 impl Info {
     fn add(&mut self, node: &Node) {
         self.node_ids.insert(node.id.clone());
+        self.removed.remove(&node.id);
         if self.stored.metadata.is_empty() {
             self.metadata.extend(node.metadata.clone());
         }
     }
 
     fn remove(&mut self, id: &PyString) {
-        self.node_ids.shift_remove(id);
+        self.removed.insert(id.clone());
     }
 
     /// The new record, if it differs from the stored one.
     fn changed(self) -> Option<RefDocInfo> {
         let now = RefDocInfo {
-            node_ids: self.node_ids.into_iter().collect(),
+            node_ids: self.node_ids.into_iter().filter(|id| !self.removed.contains(id)).collect(),
             metadata: self.metadata,
             extra: self.stored.extra.clone(),
         };

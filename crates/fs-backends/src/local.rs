@@ -45,11 +45,16 @@ impl LocalFs {
         let mut files = Vec::new();
         for entry in entries {
             let entry = entry?;
-            // A name that is not Unicode cannot be one of ours; a file that vanishes meanwhile is not there.
-            if let (Ok(name), Ok(info)) = (entry.file_name().into_string(), fs::metadata(entry.path()))
-                && info.is_file()
-            {
-                files.push(FileInfo { name, size: info.len() });
+            // A name that is not Unicode cannot be one of ours.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            match fs::metadata(entry.path()) {
+                Ok(info) if info.is_file() => files.push(FileInfo { name, size: info.len(), version: version(&info) }),
+                Ok(_) => {}
+                // A link to nothing is listed, so that reading it fails; a file that has vanished meanwhile is not there.
+                Err(_) if entry.path().symlink_metadata().is_ok() => {
+                    files.push(FileInfo { name, size: 0, version: None });
+                }
+                Err(_) => {}
             }
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -93,8 +98,15 @@ impl LocalFs {
 
     fn publish_sync(&self, staged: &[Staged], remove: &[String]) -> Result<()> {
         for file in staged {
-            fs::rename(self.root.join(STAGING).join(&file.token), self.root.join(&file.name))
-                .map_err(|e| self.failed("replace", &file.name, e))?;
+            let (from, to) = (self.root.join(STAGING).join(&file.token), self.root.join(&file.name));
+            // The new file may be read by whoever might read the old one. Where that cannot be set it is as any new file.
+            if let Ok(old) = fs::metadata(&to) {
+                let _ = fs::set_permissions(&from, old.permissions());
+            }
+            if let Err(e) = fs::rename(from, to) {
+                self.discard_sync(staged.iter().map(|file| file.token.as_str()));
+                return Err(self.failed("replace", &file.name, e));
+            }
         }
         for name in remove {
             match fs::remove_file(self.root.join(name)) {
@@ -114,6 +126,27 @@ impl LocalFs {
         }
         let _ = fs::remove_dir(staging);
     }
+}
+
+/// When a file was written, and which file it is.
+#[cfg(unix)]
+fn version(info: &fs::Metadata) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    Some(format!("{}-{}.{}", info.ino(), info.mtime(), info.mtime_nsec()))
+}
+
+/// When a file was written.
+#[cfg(not(unix))]
+fn version(info: &fs::Metadata) -> Option<String> {
+    info.modified().ok().map(|time| format!("{time:?}"))
+}
+
+/// Reads a regular file; anything else could make the reader wait for ever.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    fs::read(path)
 }
 
 /// Creates a folder with its parents, each durable in its own parent.
@@ -143,6 +176,19 @@ impl PersistFs for LocalFs {
         self.root.display().to_string()
     }
 
+    /// The folder with all links resolved, as far as it exists. Names that are no Unicode are told apart.
+    fn identity(&self) -> String {
+        let mut resolved = PathBuf::new();
+        for ancestor in self.root.ancestors() {
+            if let Ok(real) = ancestor.canonicalize() {
+                let rest = self.root.strip_prefix(ancestor).unwrap_or(Path::new(""));
+                resolved = if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+                break;
+            }
+        }
+        format!("{resolved:?}")
+    }
+
     async fn list(&self) -> Result<Vec<FileInfo>> {
         let this = self.clone();
         unblock(move || this.list_sync()).await.and_then(|done| done).map_err(|e| self.failed("list", ".", e))
@@ -151,7 +197,7 @@ impl PersistFs for LocalFs {
     async fn read(&self, name: &str) -> Result<Option<Bytes>> {
         check_name(name)?;
         let path = self.root.join(name);
-        match unblock(move || fs::read(path)).await.and_then(|done| done) {
+        match unblock(move || read_file(&path)).await.and_then(|done| done) {
             Ok(bytes) => Ok(Some(bytes.into())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(self.failed("read", name, e)),

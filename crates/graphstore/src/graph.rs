@@ -3,6 +3,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use persist::Revision;
 use raw_json::{Encoding, JsonWriter, Object, PyString, RawJson, Value};
 
 use crate::TopLevel;
@@ -42,7 +43,7 @@ pub(crate) struct Graph {
     pub(crate) top: TopLevel,
     /// The file it was loaded from and that file's encoding, while nothing has changed.
     pub(crate) original: Option<(Bytes, Encoding)>,
-    pub(crate) revision: u64,
+    pub(crate) revision: Revision,
 }
 
 /// The parts of the file that the graph takes apart.
@@ -59,7 +60,7 @@ impl Default for Graph {
             displaced: HashMap::new(),
             top: PARTS.map(|part| (part.into(), None)).into(),
             original: None,
-            revision: 0,
+            revision: Revision::next(),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
-use persist::StoreFile;
+use persist::{Revision, StoreFile};
 use raw_json::{Dialect, JsonWriter, PyString, RawJson, Text, Value};
 
 use crate::graph::Graph;
@@ -232,7 +232,7 @@ impl SimplePropertyGraphStore {
 fn changing(graph: &mut Arc<Graph>) -> &mut Graph {
     let graph = Arc::make_mut(graph);
     graph.original = None;
-    graph.revision += 1;
+    graph.revision = Revision::next();
     graph
 }
 

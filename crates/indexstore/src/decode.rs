@@ -44,7 +44,8 @@ const DICT_KINDS: [&str; 17] = [
 
 impl IndexStruct {
     /// Reads a stored struct, `{"__type__": "list", "__data__": "…"}`. What cannot be read becomes
-    /// [`IndexStructData::Other`]. A struct without an id gets `key`, under which it is stored.
+    /// [`IndexStructData::Other`]. Its id is `key`, under which it is stored,
+    /// whatever it says itself.
     pub fn from_raw(raw: &RawJson, key: &PyString) -> Self {
         let value = raw.value();
         let type_name = value.get("__type__").map(py_str).unwrap_or_default();
@@ -58,15 +59,14 @@ impl IndexStruct {
             None => return other(Some("'__data__' is missing".to_owned())),
         };
         let read = |fields: &mut Fields| {
-            let index_id = fields.text("index_id")?;
+            // The key counts: it is what the index is found by.
+            fields.take("index_id");
             let summary = fields.text("summary")?;
-            Ok::<_, String>((index_id, summary, fields.data(&type_name)?))
+            Ok::<_, String>((summary, fields.data(&type_name)?))
         };
         match read(&mut fields) {
-            Ok((index_id, summary, Some(data))) => {
-                Self { index_id: index_id.unwrap_or_else(|| key.clone()), summary, data, extra: fields.0 }
-            }
-            Ok((_, summary, None)) => Self { summary, ..other(None) },
+            Ok((summary, Some(data))) => Self { index_id: key.clone(), summary, data, extra: fields.0 },
+            Ok((summary, None)) => Self { summary, ..other(None) },
             Err(problem) => other(Some(problem)),
         }
     }

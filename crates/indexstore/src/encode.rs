@@ -84,9 +84,9 @@ mod tests {
     /// Reads a struct, writes it, and compares its fields and kind.
     fn check(type_name: &str, data: &str, written: &str) {
         let raw: Value = [("__type__", type_name), ("__data__", data)].into_iter().collect();
-        let read = IndexStruct::from_raw(&raw.into(), &"key".into());
+        let read = IndexStruct::from_raw(&raw.into(), &"i".into());
         assert_eq!(Value::Object(read.to_dict()).to_string(), written);
-        let again = IndexStruct::from_raw(&read.to_raw(), &"key".into());
+        let again = IndexStruct::from_raw(&read.to_raw(), &"i".into());
         assert_eq!(again, read);
     }
 
@@ -130,17 +130,17 @@ mod tests {
         check(
             "list",
             r#"{"nodes": [5, true, 1.0]}"#,
-            r#"{"index_id": "key", "summary": null, "nodes": ["5", "True", "1.0"]}"#,
+            r#"{"index_id": "i", "summary": null, "nodes": ["5", "True", "1.0"]}"#,
         );
         check(
             "keyword_table",
             r#"{"index_id": 7, "table": {"k": ["a", "a"]}}"#,
-            r#"{"index_id": "7", "summary": null, "table": {"k": ["a"]}}"#,
+            r#"{"index_id": "i", "summary": null, "table": {"k": ["a"]}}"#,
         );
         check(
             "simple_dict",
             "{}",
-            r#"{"index_id": "key", "summary": null, "nodes_dict": {}, "doc_id_dict": {}, "embeddings_dict": {}}"#,
+            r#"{"index_id": "i", "summary": null, "nodes_dict": {}, "doc_id_dict": {}, "embeddings_dict": {}}"#,
         );
     }
 

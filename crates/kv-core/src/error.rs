@@ -15,6 +15,26 @@ pub enum Error {
         /// The key.
         key: PyString,
     },
+    /// What stands in a collection's place is no collection.
+    #[error("'{collection}' is no collection here but {found}; nothing can be read from it or put into it")]
+    NotACollection {
+        /// The collection.
+        collection: String,
+        /// What is there, for example `"a list"`.
+        found: &'static str,
+    },
+    /// A value nested so deeply that no reader would take the file with it.
+    #[error("'{key}' in collection '{collection}' is nested {depth} deep; at most {max} can be stored")]
+    TooDeep {
+        /// The collection.
+        collection: String,
+        /// The key.
+        key: PyString,
+        /// How deep.
+        depth: usize,
+        /// The limit.
+        max: usize,
+    },
     /// The text is not a dumped key-value store.
     #[error("not a key-value store")]
     Damaged {

@@ -5,8 +5,10 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::stream;
 use indexmap::IndexMap;
-use persist::StoreFile;
-use raw_json::{Dialect, Error as JsonError, JsonWriter, Kind, Object, PyString, RawJson, Scanner, Text, Value};
+use persist::{Revision, StoreFile};
+use raw_json::{
+    Dialect, Error as JsonError, JsonWriter, Kind, MAX_DEPTH, Object, PyString, RawJson, Scanner, Text, Value,
+};
 
 use crate::{Applied, Atomicity, Error, KvStore, Op, Page, Persistence, Result, WriteBatch};
 
@@ -24,8 +26,11 @@ struct State {
     collections: IndexMap<PyString, Collection>,
     /// The file it was loaded from, while nothing has changed.
     original: Option<Bytes>,
-    revision: u64,
+    revision: Revision,
 }
+
+/// How deep a value may be, so that a file with it in a collection stays readable.
+const DEPTH_MAX: usize = MAX_DEPTH - 2;
 
 #[derive(Debug, Clone)]
 enum Collection {
@@ -63,7 +68,7 @@ impl SimpleKvStore {
             Ok::<_, JsonError>(())
         })?;
         scanner.finish()?;
-        let state = State { collections, original: Some(text.bytes().clone()), revision: 0 };
+        let state = State { collections, original: Some(text.bytes().clone()), revision: Revision::next() };
         Ok(Self { state: Arc::new(RwLock::new(Arc::new(state))) })
     }
 
@@ -98,7 +103,7 @@ impl SimpleKvStore {
             };
             (name.clone(), collection)
         });
-        let state = State { collections: collections.collect(), original: None, revision: 0 };
+        let state = State { collections: collections.collect(), original: None, revision: Revision::next() };
         Self { state: Arc::new(RwLock::new(Arc::new(state))) }
     }
 
@@ -119,26 +124,43 @@ impl SimpleKvStore {
 
 impl State {
     fn get(&self, collection: &str, key: &PyString) -> Option<&RawJson> {
-        self.entries(collection)?.get(key)
+        self.entries(collection).ok()??.get(key)
     }
 
-    fn entries(&self, collection: &str) -> Option<&IndexMap<PyString, RawJson>> {
-        match self.collections.get(collection.as_bytes())? {
-            Collection::Entries(entries) => Some(entries),
-            Collection::Foreign(_) => None,
+    fn entries(&self, collection: &str) -> Result<Option<&IndexMap<PyString, RawJson>>> {
+        match self.collections.get(collection.as_bytes()) {
+            None => Ok(None),
+            Some(Collection::Entries(entries)) => Ok(Some(entries)),
+            Some(Collection::Foreign(raw)) => {
+                Err(Error::NotACollection { collection: collection.to_owned(), found: raw.kind().name() })
+            }
         }
     }
 
     fn entries_mut(&mut self, collection: &str) -> &mut IndexMap<PyString, RawJson> {
-        let slot =
-            self.collections.entry(PyString::from(collection)).or_insert_with(|| Collection::Entries(IndexMap::new()));
-        if let Collection::Foreign(_) = slot {
-            *slot = Collection::Entries(IndexMap::new());
-        }
-        match slot {
+        let empty = || Collection::Entries(IndexMap::new());
+        match self.collections.entry(PyString::from(collection)).or_insert_with(empty) {
             Collection::Entries(entries) => entries,
-            Collection::Foreign(_) => unreachable!("it was just replaced"),
+            Collection::Foreign(_) => unreachable!("the batch was checked"),
         }
+    }
+
+    /// Whether everything in the batch can be done, and read again.
+    fn check(&self, batch: &WriteBatch) -> Result<()> {
+        for op in batch.ops() {
+            match op {
+                Op::Delete { collection, .. } => drop(self.entries(collection)?),
+                Op::Put { collection, key, value } => {
+                    self.entries(collection)?;
+                    let depth = value.depth();
+                    if depth > DEPTH_MAX {
+                        let (collection, key) = (collection.clone(), key.clone());
+                        return Err(Error::TooDeep { collection, key, depth, max: DEPTH_MAX });
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether the batch would change anything.
@@ -173,21 +195,31 @@ impl State {
 impl KvStore for SimpleKvStore {
     async fn get_many(&self, collection: &str, keys: &[PyString]) -> Result<Vec<Option<RawJson>>> {
         let state = self.snapshot();
-        Ok(keys.iter().map(|key| state.get(collection, key).cloned()).collect())
+        let entries = state.entries(collection)?;
+        Ok(keys.iter().map(|key| entries.and_then(|entries| entries.get(key)).cloned()).collect())
     }
 
     fn scan<'a>(&'a self, collection: &'a str, page_size: usize) -> BoxStream<'a, Result<Page>> {
         let page_size = page_size.max(1);
         let pages = stream::unfold((self.snapshot(), 0), move |(state, start)| async move {
-            let entries = state.entries(collection)?;
-            let page: Page = entries.iter().skip(start).take(page_size).map(|(k, v)| (k.clone(), v.clone())).collect();
-            (!page.is_empty()).then(|| (Ok(page), (state, start + page_size)))
+            let page: Result<Page> = match state.entries(collection) {
+                Ok(entries) => {
+                    let page = entries.into_iter().flatten().skip(start).take(page_size);
+                    Ok(page.map(|(key, value)| (key.clone(), value.clone())).collect())
+                }
+                // Told once, then the stream is at its end.
+                Err(e) if start == 0 => Err(e),
+                Err(_) => Ok(Page::new()),
+            };
+            let is_end = page.as_ref().is_ok_and(Vec::is_empty);
+            (!is_end).then(|| (page, (state, start + page_size)))
         });
         Box::pin(pages)
     }
 
     async fn apply(&self, batch: WriteBatch) -> Result<Applied> {
         let mut guard = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        guard.check(&batch)?;
         for condition in batch.preconditions() {
             let found = guard.get(&condition.collection, &condition.key);
             let holds = match (found, &condition.expected) {
@@ -206,7 +238,7 @@ impl KvStore for SimpleKvStore {
         }
         let state = Arc::make_mut(&mut guard);
         state.original = None;
-        state.revision += 1;
+        state.revision = Revision::next();
         // Runs of deletes in one collection are done in one pass: taking keys out one by one would move all later ones
         // each time.
         let mut ops = batch.into_ops().into_iter().peekable();
@@ -296,6 +328,30 @@ mod tests {
         for text in ["", "[]", "{\"a\": {", "{} {}"] {
             assert!(matches!(SimpleKvStore::from_text(&Text::from(text)), Err(Error::Damaged { .. })), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_no_collection_is_neither_read_nor_replaced() {
+        let text = r#"{"a": [1, 2]}"#;
+        let store = load(text);
+        let failed = pollster::block_on(store.get("a", "k")).unwrap_err();
+        assert_eq!(
+            failed.to_string(),
+            "'a' is no collection here but a list; nothing can be read from it or put into it"
+        );
+        assert!(pollster::block_on(store.get_all("a")).is_err());
+        assert!(pollster::block_on(store.put("a", "k", Value::Null)).is_err());
+        assert!(pollster::block_on(store.delete("a", "k")).is_err());
+        assert_eq!(dump(&store), text);
+    }
+
+    #[test]
+    fn values_too_deep_to_be_read_again_are_refused() {
+        let store = SimpleKvStore::new();
+        let nested = |depth: usize| (0..depth).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+        assert!(pollster::block_on(store.put("a", "k", nested(DEPTH_MAX))).is_ok());
+        assert!(SimpleKvStore::from_text(&Text::from(dump(&store))).is_ok());
+        assert!(matches!(pollster::block_on(store.put("a", "k", nested(DEPTH_MAX + 1))), Err(Error::TooDeep { .. })));
     }
 
     #[test]

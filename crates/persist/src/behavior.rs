@@ -105,6 +105,10 @@ pub async fn names_stay_inside(fs: Arc<dyn PersistFs>) {
 /// A listing has every published file with its size, in order of names.
 pub async fn listing_is_sorted_and_complete(fs: Arc<dyn PersistFs>) {
     commit(&*fs, vec![file("b", "22"), file("béta__vector_store.json", "1"), file("a", "")], &[]).await.unwrap();
+    let version = || async { fs.list().await.unwrap()[0].version.clone() };
+    let before = version().await;
+    commit(&*fs, vec![file("a", "")], &[]).await.unwrap();
+    assert!(before.is_none() || version().await != before, "a file written again has another version");
     let listed: Vec<_> = fs.list().await.unwrap().into_iter().map(|f| (f.name, f.size)).collect();
     assert_eq!(listed, [("a".to_owned(), 0), ("b".to_owned(), 2), ("béta__vector_store.json".to_owned(), 1)]);
 }
@@ -154,6 +158,10 @@ impl FlakyFs {
 impl PersistFs for FlakyFs {
     fn location(&self) -> String {
         self.inner.location()
+    }
+
+    fn identity(&self) -> String {
+        self.inner.identity()
     }
 
     async fn list(&self) -> Result<Vec<FileInfo>> {

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3Default;
@@ -28,16 +29,35 @@ impl PersistFile {
 pub struct StoreFile {
     /// The content. Bytes that are at hand are the very ones that were loaded.
     pub content: Content,
-    /// Which state of the store this is: 0 as it was loaded or made, and another number after every change.
-    pub revision: u64,
+    /// Which state of which store this is.
+    pub revision: Revision,
+}
+
+/// A state of a store. No two states of one store, or of two, have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Revision(u64);
+
+impl Revision {
+    /// One that no other state has, in this process.
+    pub fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// That of a store that was just made.
+impl Default for Revision {
+    fn default() -> Self {
+        Self::next()
+    }
 }
 
 impl StoreFile {
     /// The text that was loaded, if nothing has changed since; otherwise what `write` makes.
     pub fn new(
         original: Option<Bytes>,
-        revision: u64,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+        revision: Revision,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         let content = original.map_or_else(|| Content::writer(write), Content::Bytes);
         Self { content, revision }
@@ -52,11 +72,11 @@ pub enum Content {
     Writer(WriteContent),
 }
 
-type WriteContent = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
+type WriteContent = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send + Sync>;
 
 impl Content {
     /// A content that is produced when it is written.
-    pub fn writer(write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static) -> Self {
+    pub fn writer(write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self::Writer(Box::new(write))
     }
 

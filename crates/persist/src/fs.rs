@@ -12,6 +12,8 @@ pub struct FileInfo {
     pub name: String,
     /// Its size in bytes.
     pub size: u64,
+    /// Something that is another when the file was written again, if the place can tell.
+    pub version: Option<String>,
 }
 
 /// A file that was written durably and waits to be published.
@@ -33,8 +35,13 @@ pub struct Staged {
 /// take `&self` and may be called at the same time.
 #[async_trait]
 pub trait PersistFs: Debug + Send + Sync + 'static {
-    /// The place in words, for messages, and to tell whether two handles mean the same place.
+    /// The place in words, for messages.
     fn location(&self) -> String;
+
+    /// What tells this place from all others: the same for every handle on it, however it was spelled.
+    fn identity(&self) -> String {
+        self.location()
+    }
 
     /// All files of the place, sorted by name; folders are left out. A place that does not exist is empty.
     ///

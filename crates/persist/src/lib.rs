@@ -11,7 +11,7 @@ mod name;
 pub mod behavior;
 
 pub use commit::{Written, commit};
-pub use content::{Content, Digest, PersistFile, PersistFiles, StoreFile};
+pub use content::{Content, Digest, PersistFile, PersistFiles, Revision, StoreFile};
 pub use error::{Error, Result};
 pub use fs::{FileInfo, PersistFs, Staged};
 pub use memory::MemoryFs;

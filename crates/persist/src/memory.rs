@@ -14,9 +14,18 @@ pub struct MemoryFs {
 
 #[derive(Debug, Default)]
 struct State {
-    published: BTreeMap<String, Bytes>,
+    /// The files, each with the number of the write that made it.
+    published: BTreeMap<String, (Bytes, u64)>,
+    writes: u64,
     staged: BTreeMap<String, Bytes>,
     staged_count: u64,
+}
+
+impl State {
+    fn publish(&mut self, name: String, bytes: Bytes) {
+        self.writes += 1;
+        self.published.insert(name, (bytes, self.writes));
+    }
 }
 
 impl MemoryFs {
@@ -27,7 +36,7 @@ impl MemoryFs {
 
     /// Puts a file there directly, as another program would.
     pub fn put(&self, name: impl Into<String>, content: impl Into<Bytes>) {
-        self.state().published.insert(name.into(), content.into());
+        self.state().publish(name.into(), content.into());
     }
 
     /// Takes a file away directly.
@@ -53,12 +62,17 @@ impl PersistFs for MemoryFs {
 
     async fn list(&self) -> Result<Vec<FileInfo>> {
         let files = &self.state().published;
-        Ok(files.iter().map(|(name, bytes)| FileInfo { name: name.clone(), size: bytes.len() as u64 }).collect())
+        let info = |(name, (bytes, write)): (&String, &(Bytes, u64))| FileInfo {
+            name: name.clone(),
+            size: bytes.len() as u64,
+            version: Some(write.to_string()),
+        };
+        Ok(files.iter().map(info).collect())
     }
 
     async fn read(&self, name: &str) -> Result<Option<Bytes>> {
         check_name(name)?;
-        Ok(self.state().published.get(name).cloned())
+        Ok(self.state().published.get(name).map(|(bytes, _)| bytes.clone()))
     }
 
     async fn stage(&self, name: &str, content: Content) -> Result<Staged> {
@@ -80,7 +94,7 @@ impl PersistFs for MemoryFs {
                 .staged
                 .remove(&file.token)
                 .ok_or_else(|| Error::NotFound { place: self.location(), name: file.name.clone() })?;
-            state.published.insert(file.name, bytes);
+            state.publish(file.name, bytes);
         }
         for name in remove {
             state.published.remove(name);

@@ -74,6 +74,24 @@ impl RawJson {
         }
     }
 
+    /// How deep lists and objects are nested in it: 0 for anything else, 1 for `[]`.
+    pub fn depth(&self) -> usize {
+        let (mut depth, mut deepest) = (0_usize, 0);
+        let (mut in_string, mut escaped) = (false, false);
+        for b in &self.0 {
+            match (in_string, b) {
+                (true, _) if escaped => escaped = false,
+                (true, b'\\') => escaped = true,
+                (_, b'"') => in_string = !in_string,
+                (false, b'[' | b'{') => depth += 1,
+                (false, b']' | b'}') => depth -= 1,
+                _ => {}
+            }
+            deepest = deepest.max(depth);
+        }
+        deepest
+    }
+
     /// The value as a tree. Of duplicate keys the last value counts, at the place of the first.
     pub fn value(&self) -> Value {
         let text = self.text();

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use raw_json::{PyString, Value, py_str, strip};
 
 use crate::template::fill;
@@ -64,6 +66,7 @@ impl Node {
             MetadataMode::Embed => &self.excluded_embed_metadata_keys,
             MetadataMode::Llm => &self.excluded_llm_metadata_keys,
         };
+        let excluded: HashSet<&PyString> = excluded.iter().collect();
         let mut parts: Vec<PyString> = Vec::new();
         for (key, value) in self.metadata.iter().filter(|(key, _)| !excluded.contains(key)) {
             if !parts.is_empty() {
@@ -92,7 +95,8 @@ impl Node {
     fn fill(&self, template: &PyString, values: &[(&str, &PyString)]) -> Result<PyString> {
         fill(template, values).map_err(|problem| Error::Template {
             id: self.id.clone(),
-            template: template.clone(),
+            // Enough to find it by.
+            template: PyString::from_code_points(template.code_points().take(200)),
             problem,
         })
     }

@@ -90,6 +90,12 @@ impl Node {
         node.metadata_separator = metadata_separator.unwrap_or(node.metadata_separator);
         node.text_template = text_template.unwrap_or(node.text_template);
         node.extra = fields.rest;
+        // A class of the user's own: it is read as what its type says, and keeps its name.
+        if let Some(Value::String(name)) = class_name
+            && name != node.class_name()
+        {
+            node.extra.insert("class_name".into(), Value::String(name));
+        }
         Ok(node)
     }
 }

@@ -15,6 +15,8 @@ fn fill_points(template: &[u32], values: &[(&str, &PyString)], depth: u8) -> Res
     if depth == 0 {
         return Err("fields are nested too deeply".to_owned());
     }
+    let given: usize = values.iter().map(|(_, value)| value.len()).sum();
+    let limit = LENGTH_MAX + 4 * (given + template.len());
     let mut out = Vec::with_capacity(template.len());
     let mut rest = template;
     while let Some((&point, behind)) = rest.split_first() {
@@ -31,6 +33,9 @@ fn fill_points(template: &[u32], values: &[(&str, &PyString)], depth: u8) -> Res
                 rest = &behind[end + 1..];
             }
             _ => out.push(point),
+        }
+        if out.len() > limit {
+            return Err("the result would be far longer than what goes into it".to_owned());
         }
     }
     Ok(out)
@@ -95,8 +100,10 @@ fn escape_non_ascii(repr: &str) -> String {
         .collect()
 }
 
-/// The widest field that is filled up; a template must not be a way to use up memory.
+/// The widest field that is filled up, and what a result may have beyond four times what goes into it: a template must not
+/// be a way to use up memory.
 const WIDTH_MAX: usize = 1 << 16;
+const LENGTH_MAX: usize = 1 << 20;
 
 /// Python's format of a string: `[[fill]align][0][width][.precision][s]`.
 fn format_string(value: Vec<u32>, spec: &[u32]) -> Result<Vec<u32>, String> {
@@ -185,5 +192,6 @@ mod tests {
         check("key}", Err("a single '}' stands there"));
         check("{key!x}", Err("a conversion is one of !s, !r and !a"));
         check("{key:{key:{key}}}", Err("fields are nested too deeply"));
+        check(&"{key:65536}".repeat(100), Err("the result would be far longer than what goes into it"));
     }
 }

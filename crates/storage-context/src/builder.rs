@@ -102,7 +102,7 @@ impl StorageContextBuilder {
         self
     }
 
-    /// The names of the files that are opened. Default: LlamaIndex's.
+    /// The names of the files that are opened, and persisted unless that says otherwise. Default: LlamaIndex's.
     #[must_use]
     pub fn file_names(mut self, names: FileNames) -> Self {
         self.file_names = names;
@@ -139,7 +139,10 @@ impl StorageContextBuilder {
     /// As [`StorageContext::open_or_create`].
     pub async fn open_or_create(self, place: impl IntoPlace) -> Result<StorageContext> {
         let place = place.into_place()?;
-        if has_context(&self.file_names, &place.list().await?) { self.open(place).await } else { Ok(self.build()) }
+        if has_context(&self.file_names, &place.list().await?) {
+            return self.open(place).await;
+        }
+        Opening::new(self, place).await?.create().await
     }
 
     /// The context of all parts; what is missing is empty.
@@ -151,6 +154,8 @@ impl StorageContextBuilder {
             property_graph_store: self.property_graph_store,
             vector_stores: RwLock::new(self.vector_stores),
             origins: Mutex::new(origins),
+            file_names: self.file_names,
+            persisting: futures_util::lock::Mutex::new(()),
         };
         StorageContext { inner: Arc::new(inner) }
     }

@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use indexstore::KvIndexStore;
 use vectorstore::VectorStore;
 
-use crate::origin::{Origins, Role};
-use crate::{DEFAULT_NAMESPACE, Result, StorageContextBuilder};
+use crate::origin::Origins;
+use crate::{DEFAULT_NAMESPACE, FileNames, Result, StorageContextBuilder};
 
 /// The stores of one application. A clone is another handle on the same ones.
 #[derive(Debug, Clone)]
@@ -24,6 +24,10 @@ pub(crate) struct Inner {
     pub(crate) property_graph_store: Option<Arc<dyn PropertyGraphStore>>,
     pub(crate) vector_stores: RwLock<IndexMap<String, Arc<dyn VectorStore>>>,
     pub(crate) origins: Mutex<Origins>,
+    /// What the files are called where nothing else is said.
+    pub(crate) file_names: FileNames,
+    /// Held while the context is persisted: one persist after the other, so that none undoes a later one.
+    pub(crate) persisting: futures_util::lock::Mutex<()>,
 }
 
 impl StorageContext {
@@ -103,8 +107,7 @@ impl StorageContext {
     /// [`persist::Error::InvalidName`] if no file could be named after the namespace.
     pub fn add_vector_store(&self, namespace: impl Into<String>, store: Arc<dyn VectorStore>) -> Result<()> {
         let namespace = namespace.into();
-        persist::check_name(&crate::FileNames::default().vector_store(&namespace))?;
-        self.origins().forget_states(&Role::VectorStore(namespace.clone()));
+        persist::check_name(&self.inner.file_names.vector_store(&namespace))?;
         self.inner.vector_stores.write().unwrap_or_else(PoisonError::into_inner).insert(namespace, store);
         Ok(())
     }

@@ -10,6 +10,7 @@ mod dict;
 mod open;
 mod origin;
 mod persisting;
+mod python;
 mod single_file;
 mod upgrade;
 

@@ -7,8 +7,8 @@ use docstore::KvDocumentStore;
 use fs_backends::Place;
 use graphstore::{SimpleGraphStore, SimplePropertyGraphStore};
 use indexstore::KvIndexStore;
-use kv_core::SimpleKvStore;
-use persist::{Digest, FileInfo};
+use kv_core::{KvStore, SimpleKvStore};
+use persist::{Digest, FileInfo, StoreFile};
 use raw_json::Text;
 
 use crate::file_names::LEGACY_VECTOR_STORE;
@@ -30,52 +30,68 @@ pub(crate) struct Opening {
     parts: StorageContextBuilder,
     place: Place,
     /// The files of the place that no store was read from, so far.
-    beside: Vec<String>,
+    beside: Vec<FileInfo>,
     origins: Origins,
 }
 
 impl Opening {
     pub(crate) async fn new(parts: StorageContextBuilder, place: Place) -> Result<Self> {
-        let beside = place.list().await?.into_iter().map(|file| file.name).collect();
+        let beside = place.list().await?;
         Ok(Self { parts, place, beside, origins: Origins::default() })
+    }
+
+    /// An empty context, unless what is there seems to be one of another kind.
+    pub(crate) async fn create(self) -> Result<StorageContext> {
+        match self.hint().await? {
+            Some(hint) => Err(self.missing(&self.parts.file_names.docstore, Some(hint))),
+            None => Ok(self.parts.build()),
+        }
     }
 
     pub(crate) async fn run(mut self) -> Result<StorageContext> {
         let names = self.parts.file_names.clone();
         if self.parts.docstore.is_none() {
-            let file = self.read_required(Role::Docstore, &names.docstore).await?;
-            self.parts.docstore =
-                Some(KvDocumentStore::new(self.parse(&names.docstore, &file, SimpleKvStore::from_text)?));
+            let file = self.read_required(&names.docstore).await?;
+            let kv = self.parse(&file, SimpleKvStore::from_text)?;
+            self.remember(Role::Docstore, file, kv.to_file());
+            self.parts.docstore = Some(KvDocumentStore::new(kv));
         }
         if self.parts.index_store.is_none() {
-            let file = self.read_required(Role::IndexStore, &names.index_store).await?;
-            self.parts.index_store =
-                Some(KvIndexStore::new(self.parse(&names.index_store, &file, SimpleKvStore::from_text)?));
+            let file = self.read_required(&names.index_store).await?;
+            let kv = self.parse(&file, SimpleKvStore::from_text)?;
+            self.remember(Role::IndexStore, file, kv.to_file());
+            self.parts.index_store = Some(KvIndexStore::new(kv));
         }
         if self.parts.graph_store.is_none()
-            && let Some(file) = self.read(Role::GraphStore, &names.graph_store).await?
+            && let Some(file) = self.read(&names.graph_store).await?
         {
-            self.parts.graph_store =
-                Some(Arc::new(self.parse(&names.graph_store, &file, SimpleGraphStore::from_text)?));
+            let store = self.parse(&file, SimpleGraphStore::from_text)?;
+            self.remember(Role::GraphStore, file, Some(store.store_file()));
+            self.parts.graph_store = Some(Arc::new(store));
         }
         if self.parts.property_graph_store.is_none()
-            && let Some(file) = self.read(Role::PropertyGraphStore, &names.property_graph_store).await?
+            && let Some(file) = self.read(&names.property_graph_store).await?
         {
-            let store = self.parse(&names.property_graph_store, &file, SimplePropertyGraphStore::from_text)?;
+            let store = self.parse(&file, SimplePropertyGraphStore::from_text)?;
+            self.remember(Role::PropertyGraphStore, file, Some(store.store_file()));
             self.parts.property_graph_store = Some(Arc::new(store));
         }
         for (namespace, file) in self.vector_store_files(&names) {
             self.open_vector_store(namespace, &file).await?;
         }
-        self.origins.beside = Some((self.place, self.beside));
+        let beside = self.beside.into_iter().map(|file| file.name).collect();
+        self.origins.beside = Some((self.place, beside));
         Ok(self.parts.finish(self.origins))
     }
 
     /// The vector stores that were not given, with their files, in order of names.
     fn vector_store_files(&self, names: &FileNames) -> Vec<(String, String)> {
-        let mut files: Vec<(String, String)> =
-            self.beside.iter().filter_map(|file| Some((names.namespace(file)?.to_owned(), file.clone()))).collect();
-        let is_there = |file: &str| self.beside.iter().any(|name| name == file);
+        let mut files: Vec<(String, String)> = self
+            .beside
+            .iter()
+            .filter_map(|file| Some((names.namespace(&file.name)?.to_owned(), file.name.clone())))
+            .collect();
+        let is_there = |file: &str| self.beside.iter().any(|there| there.name == file);
         if !is_there(&names.vector_store(DEFAULT_NAMESPACE)) && is_there(LEGACY_VECTOR_STORE) {
             files.insert(0, (DEFAULT_NAMESPACE.to_owned(), LEGACY_VECTOR_STORE.to_owned()));
         }
@@ -83,58 +99,67 @@ impl Opening {
         files
     }
 
-    async fn open_vector_store(&mut self, namespace: String, file: &str) -> Result<()> {
-        let Some(bytes) = self.read(Role::VectorStore(namespace.clone()), file).await? else { return Ok(()) };
-        let store = self.parts.registry.load(bytes.clone()).map_err(|e| match e {
+    async fn open_vector_store(&mut self, namespace: String, name: &str) -> Result<()> {
+        let Some(file) = self.read(name).await? else { return Ok(()) };
+        let store = self.parts.registry.load(file.bytes.clone()).map_err(|e| match e {
             vectorstore::Error::Unrecognised { seems, advice, .. } => Error::Damaged {
                 place: self.place.location(),
-                file: file.to_owned(),
+                file: name.to_owned(),
                 seems: Some(seems),
                 source: advice.into(),
             },
-            other => self.damaged(file, &bytes, other),
+            other => self.damaged(&file, other),
         })?;
+        self.remember(Role::VectorStore(namespace.clone()), file, store.to_file());
         self.parts.vector_stores.insert(namespace, store);
         Ok(())
     }
 
-    /// Reads a file, if it is there, and remembers where a store came from.
-    async fn read(&mut self, role: Role, file: &str) -> Result<Option<Bytes>> {
-        let Some(bytes) = self.place.read(file).await? else { return Ok(None) };
-        self.beside.retain(|name| name != file);
+    /// Reads a file, if the place has it.
+    async fn read(&mut self, name: &str) -> Result<Option<ReadFile>> {
+        let Some(at) = self.beside.iter().position(|there| there.name == name) else { return Ok(None) };
+        let Some(bytes) = self.place.read(name).await? else {
+            return Err(persist::Error::NotFound { place: self.place.location(), name: name.to_owned() }.into());
+        };
+        let info = FileInfo { size: bytes.len() as u64, ..self.beside.remove(at) };
+        Ok(Some(ReadFile { info, bytes }))
+    }
+
+    async fn read_required(&mut self, name: &str) -> Result<ReadFile> {
+        match self.read(name).await? {
+            Some(file) => Ok(file),
+            None => Err(self.missing(name, self.hint().await?)),
+        }
+    }
+
+    /// Remembers which state of a store a file holds.
+    fn remember(&mut self, role: Role, file: ReadFile, state: Option<StoreFile>) {
+        let Some(StoreFile { revision, .. }) = state else { return };
+        // A file that is no text at all belongs to a kind of store of its own.
+        let copyable = Text::decode(file.bytes.clone()).map_or(true, |text| text.encoding().is_utf8());
         let origin = Origin {
             place: Arc::clone(&self.place),
-            file: file.to_owned(),
-            size: bytes.len() as u64,
-            digest: Digest::of(&bytes),
-            revision: 0,
-            // A file that is no text at all belongs to a kind of store of its own.
-            copyable: Text::decode(bytes.clone()).map_or(true, |text| text.encoding().is_utf8()),
+            digest: Digest::of(&file.bytes),
+            file: file.info,
+            revision,
+            copyable,
             rename: false,
         };
         self.origins.remember(role, origin);
-        Ok(Some(bytes))
     }
 
-    async fn read_required(&mut self, role: Role, file: &str) -> Result<Bytes> {
-        match self.read(role, file).await? {
-            Some(bytes) => Ok(bytes),
-            None => Err(Error::MissingFile {
-                place: self.place.location(),
-                file: file.to_owned(),
-                hint: self.hint().await?,
-                present: self.beside.clone(),
-            }),
-        }
+    fn missing(&self, file: &str, hint: Option<String>) -> Error {
+        let present = self.beside.iter().map(|there| there.name.clone()).collect();
+        Error::MissingFile { place: self.place.location(), file: file.to_owned(), hint, present }
     }
 
     /// What a place without the needed files seems to be.
     async fn hint(&self) -> Result<Option<String>> {
-        let has = |name: &str| self.beside.iter().any(|file| file == name);
+        let has = |name: &str| self.beside.iter().any(|file| file.name == name);
         if has("doc_store.json") {
             return Ok(Some("doc_store.json is of LlamaIndexTS, whose stores have another form".to_owned()));
         }
-        let mut json = self.beside.iter().filter(|file| file.ends_with(".json"));
+        let mut json = self.beside.iter().map(|file| &file.name).filter(|name| name.ends_with(".json"));
         if let (Some(file), None) = (json.next(), json.next())
             && let Some(bytes) = self.place.read(file).await?
             && is_single_file(&bytes)
@@ -146,20 +171,26 @@ impl Opening {
         Ok(None)
     }
 
-    fn parse<T, E>(&self, file: &str, bytes: &Bytes, parse: impl FnOnce(&Text) -> Result<T, E>) -> Result<T>
+    fn parse<T, E>(&self, file: &ReadFile, parse: impl FnOnce(&Text) -> Result<T, E>) -> Result<T>
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        let text = Text::decode(bytes.clone()).map_err(|e| self.damaged(file, bytes, e))?;
-        parse(&text).map_err(|e| self.damaged(file, bytes, e))
+        let text = Text::decode(file.bytes.clone()).map_err(|e| self.damaged(file, e))?;
+        parse(&text).map_err(|e| self.damaged(file, e))
     }
 
-    fn damaged(&self, file: &str, bytes: &Bytes, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    fn damaged(&self, file: &ReadFile, source: impl std::error::Error + Send + Sync + 'static) -> Error {
         Error::Damaged {
             place: self.place.location(),
-            file: file.to_owned(),
-            seems: vectorstore::sniff(bytes),
+            file: file.info.name.clone(),
+            seems: vectorstore::sniff(&file.bytes),
             source: Box::new(source),
         }
     }
+}
+
+/// A file that was read.
+struct ReadFile {
+    info: FileInfo,
+    bytes: Bytes,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use fs_backends::Place;
 use indexmap::IndexMap;
-use persist::Digest;
+use persist::{Digest, FileInfo, Revision};
 
 use crate::file_names::LEGACY_VECTOR_STORE;
 
@@ -34,11 +34,10 @@ impl fmt::Display for Role {
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(crate) place: Place,
-    pub(crate) file: String,
-    pub(crate) size: u64,
+    pub(crate) file: FileInfo,
     pub(crate) digest: Digest,
-    /// The store's revision that the file holds.
-    pub(crate) revision: u64,
+    /// The state that the file holds.
+    pub(crate) revision: Revision,
     /// Whether another place may have the file's bytes as they are: they are UTF-8.
     pub(crate) copyable: bool,
     /// Whether the file is to get today's name.
@@ -46,8 +45,9 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    pub(crate) fn is_at(&self, place: &Place) -> bool {
-        self.place.location() == place.location()
+    /// Whether this file of the place is still the one that was read or written.
+    pub(crate) fn is_still(&self, now: &FileInfo) -> bool {
+        *now == self.file
     }
 }
 
@@ -60,33 +60,28 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    /// The files that hold this revision of a store, the latest first.
-    pub(crate) fn of(&self, role: &Role, revision: u64) -> impl Iterator<Item = &Origin> {
+    /// The files that hold this state of a store, the latest first.
+    pub(crate) fn of(&self, role: &Role, revision: Revision) -> impl Iterator<Item = &Origin> {
         self.files.get(role).into_iter().flatten().rev().filter(move |origin| origin.revision == revision)
     }
 
     /// The file that a store was last read from or written to at a place, whatever it holds.
-    pub(crate) fn at(&self, role: &Role, place: &Place) -> Option<&Origin> {
-        self.files.get(role).into_iter().flatten().rev().find(|origin| origin.is_at(place))
+    pub(crate) fn at(&self, role: &Role, place: &str) -> Option<&Origin> {
+        self.files.get(role).into_iter().flatten().rev().find(|origin| origin.place.identity() == place)
     }
 
     /// Remembers a file; it takes the place of an older one at the same place.
     pub(crate) fn remember(&mut self, role: Role, origin: Origin) {
+        let place = origin.place.identity();
         let files = self.files.entry(role).or_default();
-        files.retain(|old| !old.is_at(&origin.place));
+        files.retain(|old| old.place.identity() != place);
         files.push(origin);
     }
 
     /// Makes the next persist at each place write a legacy file under its new name; tells whether there is one.
     pub(crate) fn rename_legacy(&mut self, role: &Role) -> bool {
-        let legacy = self.files.get_mut(role).into_iter().flatten().filter(|origin| origin.file == LEGACY_VECTOR_STORE);
+        let legacy = self.files.get_mut(role).into_iter().flatten();
+        let legacy = legacy.filter(|origin| origin.file.name == LEGACY_VECTOR_STORE);
         legacy.map(|origin| origin.rename = true).count() > 0
-    }
-
-    /// Another store has taken the part: its revisions have nothing to do with the files.
-    pub(crate) fn forget_states(&mut self, role: &Role) {
-        for origin in self.files.get_mut(role).into_iter().flatten() {
-            origin.revision = u64::MAX;
-        }
     }
 }

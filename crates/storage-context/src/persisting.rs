@@ -1,22 +1,22 @@
 //! Persisting a context: one commit of the files of its stores.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use fs_backends::{IntoPlace, Place};
-use persist::{Content, Digest, PersistFile, PersistFiles, StoreFile, Written, commit};
+use persist::{Content, Digest, FileInfo, PersistFile, PersistFiles, Revision, StoreFile, Written, commit};
 
 use crate::file_names::LEGACY_VECTOR_STORE;
 use crate::origin::{Origin, Role};
-use crate::{
-    Action, DEFAULT_NAMESPACE, Error, FileNames, FileReport, PersistReport, PythonProblem, Result, StorageContext,
-};
+use crate::{Action, DEFAULT_NAMESPACE, FileNames, FileReport, PersistReport, PythonProblem, Result, StorageContext};
 
 /// How a context is persisted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PersistOptions {
-    /// The names of the files. Default: LlamaIndex's, the only ones it opens.
-    pub file_names: FileNames,
+    /// The names of the files. Default: those that the context was opened with, which are LlamaIndex's if nothing else was
+    /// said.
+    pub file_names: Option<FileNames>,
 }
 
 impl StorageContext {
@@ -25,7 +25,8 @@ impl StorageContext {
     /// Everything is serialised before the first file of the place changes, each file is replaced as a whole, and what
     /// is written is durable when this returns. A store that has not changed since it was read from or written to this
     /// very place is not written again; at another place its file is copied byte for byte if it is still as it was, and
-    /// made anew from memory otherwise. Files of other programs stay.
+    /// made anew from memory otherwise. Files of other programs stay. Each store is written as it was at one moment, one
+    /// store after the other. Persists of one context wait for each other.
     ///
     /// # Errors
     /// What the place reports. If a file cannot be serialised or staged, nothing of the place has changed.
@@ -38,15 +39,19 @@ impl StorageContext {
     /// # Errors
     /// As [`persist`](Self::persist).
     pub async fn persist_with(&self, place: impl IntoPlace, options: &PersistOptions) -> Result<PersistReport> {
-        let mut persisting = Persisting::new(self, place.into_place()?).await?;
-        for (role, name, file) in self.store_files(&options.file_names) {
+        let names = options.file_names.as_ref().unwrap_or(&self.inner.file_names);
+        let place = place.into_place()?;
+        let _one_at_a_time = self.inner.persisting.lock().await;
+        let mut persisting = Persisting::new(self, place).await?;
+        for (role, name, file) in self.store_files(names) {
             match file {
                 Some(file) => persisting.add(role, name, file).await?,
                 None => persisting.report.self_managed.push(role.to_string()),
             }
         }
-        persisting.carry_along().await?;
-        persisting.report.python_problems.extend(self.python_problems(&options.file_names).await?);
+        persisting.carry_along().await;
+        persisting.tell_of_strangers(names);
+        persisting.report.python_problems.extend(self.python_problems(names).await?);
         persisting.run().await
     }
 
@@ -66,112 +71,59 @@ impl StorageContext {
         }
         files
     }
-
-    /// What today's LlamaIndex will not read in the files of this context.
-    async fn python_problems(&self, names: &FileNames) -> Result<Vec<PythonProblem>> {
-        let mut problems = Vec::new();
-        let mut add = |file: &str, problem: String| problems.push(PythonProblem { file: file.to_owned(), problem });
-        let default = FileNames::default();
-        for (name, default) in [
-            (&names.docstore, &default.docstore),
-            (&names.index_store, &default.index_store),
-            (&names.graph_store, &default.graph_store),
-        ] {
-            if name != default {
-                add(name, format!("it opens {default} only"));
-            }
-        }
-        let nodes = self.docstore().nodes_collection();
-        if self.docstore().kv().to_file().is_some() && nodes != "docstore/data" {
-            add(&names.docstore, format!("its nodes are in '{nodes}', and it looks into 'docstore/data' only"));
-        }
-        if self.index_store().kv().to_file().is_some() {
-            let structs = self.index_store().python_problems().await;
-            for (id, why) in structs.map_err(|e| Error::store("index store", e))? {
-                add(&names.index_store, format!("it cannot list indexes as long as '{id}' is there: {why}"));
-            }
-        }
-        if let Some(graph) = self.property_graph_store() {
-            if names.property_graph_store != default.property_graph_store {
-                add(&names.property_graph_store, format!("it opens {} only", default.property_graph_store));
-            }
-            if let Some(problem) = graph.python_problem() {
-                add(&names.property_graph_store, problem.to_string());
-            }
-        }
-        for namespace in self.namespaces() {
-            let file = names.vector_store(&namespace);
-            if names.vector_store != default.vector_store {
-                add(&file, format!("it opens {} only", default.vector_store(&namespace)));
-            } else if !names.python_finds(&namespace) {
-                add(&file, "it takes a namespace to end at the first '__'".to_owned());
-            }
-        }
-        Ok(problems)
-    }
 }
 
 /// A persist under way.
 struct Persisting<'a> {
     ctx: &'a StorageContext,
     place: Place,
-    /// The files of the place, with their sizes.
-    present: HashMap<String, u64>,
-    /// What is to be written, and for stores the revision that it holds.
+    /// What tells the place from others.
+    identity: String,
+    /// The files of the place.
+    present: HashMap<String, FileInfo>,
     files: PersistFiles,
-    pending: Vec<(FileReport, Option<(Role, u64)>)>,
+    /// What is told of each file, and for those of stores which state they hold.
+    pending: Vec<(FileReport, Option<(Role, Revision)>)>,
     remove: Vec<String>,
     report: PersistReport,
 }
 
 impl<'a> Persisting<'a> {
     async fn new(ctx: &'a StorageContext, place: Place) -> Result<Self> {
-        let present = place.list().await?.into_iter().map(|file| (file.name, file.size)).collect();
-        let report = PersistReport {
-            place: place.location(),
-            files: Vec::new(),
-            self_managed: Vec::new(),
-            left_behind: Vec::new(),
-            python_problems: Vec::new(),
-        };
-        Ok(Self { ctx, place, present, files: Vec::new(), pending: Vec::new(), remove: Vec::new(), report })
+        let present = list(&place).await?;
+        let report = PersistReport { place: place.location(), ..PersistReport::default() };
+        let (files, pending, remove) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { ctx, identity: place.identity(), place, present, files, pending, remove, report })
     }
 
     /// Decides what to do about a store's file.
     async fn add(&mut self, role: Role, name: String, file: StoreFile) -> Result<()> {
         let StoreFile { content, revision } = file;
-        let here = self.ctx.origins().at(&role, &self.place).cloned();
-        let is_legacy = |origin: &Origin| {
-            origin.file == LEGACY_VECTOR_STORE && role == Role::VectorStore(DEFAULT_NAMESPACE.to_owned())
-        };
+        let here = self.ctx.origins().at(&role, &self.identity).cloned();
         if let Some(origin) = here {
-            let still_there = self.present.get(&origin.file) == Some(&origin.size);
-            if still_there
-                && origin.revision == revision
-                && (origin.file == name || (is_legacy(&origin) && !origin.rename))
-            {
-                if origin.file != name {
+            let old_name = &origin.file.name;
+            let is_legacy = *old_name == LEGACY_VECTOR_STORE && *old_name != name;
+            let now = self.present.get(old_name);
+            let is_still = now.is_some_and(|now| origin.is_still(now));
+            if is_still && origin.revision == revision && (*old_name == name || (is_legacy && !origin.rename)) {
+                if *old_name != name {
                     let problem = format!("it opens {name} only; upgrade() gives the file its new name");
-                    self.report.python_problems.push(PythonProblem { file: origin.file.clone(), problem });
+                    self.report.python_problems.push(PythonProblem { file: old_name.clone(), problem });
                 }
-                let store = role.to_string();
-                let report = FileReport {
-                    name: origin.file,
-                    store,
-                    action: Action::Unchanged,
-                    size: origin.size,
-                    digest: Some(origin.digest),
-                };
-                self.pending.push((report, None));
+                let (store, action) = (role.to_string(), Action::Unchanged);
+                let (name, size, digest) = (origin.file.name, origin.file.size, Some(origin.digest));
+                self.pending.push((FileReport { name, store, action, size, digest }, None));
                 return Ok(());
             }
-            if is_legacy(&origin) && self.present.contains_key(LEGACY_VECTOR_STORE) && !self.present.contains_key(&name)
-            {
+            if now.is_some() && !is_still && *old_name == name {
+                self.report.overwritten.push(name.clone());
+            }
+            if is_legacy && now.is_some() && !self.present.contains_key(&name) {
                 self.remove.push(LEGACY_VECTOR_STORE.to_owned());
             }
         }
-        let (content, action) = match self.read_origin(&role, revision).await {
-            Some(bytes) => (bytes, Action::Copied),
+        let (content, action) = match read_origin(self.ctx, &role, revision).await {
+            Some(bytes) => (Content::Bytes(bytes), Action::Copied),
             None => (content, Action::Written),
         };
         let report = FileReport { name: name.clone(), store: role.to_string(), action, size: 0, digest: None };
@@ -180,60 +132,72 @@ impl<'a> Persisting<'a> {
         Ok(())
     }
 
-    /// The bytes of a file that holds this state of the store, if one is still as it was.
-    async fn read_origin(&self, role: &Role, revision: u64) -> Option<Content> {
-        let origins: Vec<Origin> =
-            self.ctx.origins().of(role, revision).filter(|origin| origin.copyable).cloned().collect();
-        for origin in origins {
-            // One that is gone, or cannot be read any more, is no reason to fail: the store is in memory.
-            if let Ok(Some(bytes)) = origin.place.read(&origin.file).await
-                && Digest::of(&bytes) == origin.digest
-            {
-                return Some(Content::Bytes(bytes));
-            }
-        }
-        None
-    }
-
     /// Brings along the files of LlamaIndex that lay beside the context's where it was opened; tells of all others.
-    async fn carry_along(&mut self) -> Result<()> {
+    async fn carry_along(&mut self) {
         let beside = self.ctx.origins().beside.as_ref().map(|(place, files)| (Arc::clone(place), files.clone()));
-        let Some((from, files)) = beside.filter(|(from, _)| from.location() != self.place.location()) else {
-            return Ok(());
-        };
+        let Some((from, files)) = beside.filter(|(from, _)| from.identity() != self.identity) else { return };
         for name in files {
-            let taken = self.present.contains_key(&name) || self.files.iter().any(|file| file.name == name);
+            let taken = self.present.contains_key(&name) || self.pending.iter().any(|(report, _)| report.name == name);
             if taken || !is_llama_index_file(&name) {
                 self.report.left_behind.push(name);
                 continue;
             }
-            // One that is gone by now needs no telling.
-            if let Some(bytes) = from.read(&name).await? {
-                let store = "beside the stores".to_owned();
-                let report = FileReport { name: name.clone(), store, action: Action::Copied, size: 0, digest: None };
-                self.pending.push((report, None));
-                self.files.push(PersistFile::new(name, Content::Bytes(bytes)));
+            match from.read(&name).await {
+                Ok(Some(bytes)) => {
+                    let store = "beside the stores".to_owned();
+                    let report =
+                        FileReport { name: name.clone(), store, action: Action::Copied, size: 0, digest: None };
+                    self.pending.push((report, None));
+                    self.files.push(PersistFile::new(name, Content::Bytes(bytes)));
+                }
+                // One that is gone by now needs no telling.
+                Ok(None) => {}
+                Err(_) => self.report.left_behind.push(name),
+            }
+        }
+    }
+
+    /// Tells of files that are there and that opening the place will take for stores of this context.
+    fn tell_of_strangers(&mut self, names: &FileNames) {
+        let ours =
+            |name: &String| self.pending.iter().any(|(report, _)| report.name == *name) || self.remove.contains(name);
+        let opens = |name: &String| names.namespace(name).is_some() || *name == names.property_graph_store;
+        let mut strangers: Vec<String> =
+            self.present.keys().filter(|name| opens(name) && !ours(name)).cloned().collect();
+        strangers.sort();
+        self.report.already_there = strangers;
+    }
+
+    /// No two files may have one name, those that stay as they are included.
+    fn check_names(&self) -> Result<()> {
+        let mut names = HashSet::new();
+        let stores = self.pending.iter().map(|(report, _)| &report.name);
+        for name in stores.chain(&self.remove) {
+            if !names.insert(name) {
+                return Err(persist::Error::DuplicateName { name: name.clone() }.into());
             }
         }
         Ok(())
     }
 
     async fn run(mut self) -> Result<PersistReport> {
-        let written = if self.files.is_empty() && self.remove.is_empty() {
-            Vec::new()
-        } else {
-            commit(&*self.place, std::mem::take(&mut self.files), &self.remove).await?
-        };
-        let mut written: HashMap<String, Written> = written.into_iter().map(|w| (w.name.clone(), w)).collect();
-        let mut origins = self.ctx.origins();
+        self.check_names()?;
+        let mut written: HashMap<String, Written> = HashMap::new();
+        let mut now = HashMap::new();
+        if !(self.files.is_empty() && self.remove.is_empty()) {
+            let done = commit(&*self.place, std::mem::take(&mut self.files), &self.remove).await?;
+            written.extend(done.into_iter().map(|file| (file.name.clone(), file)));
+            now = list(&self.place).await?;
+        }
         for (mut report, state) in self.pending {
             if let Some(Written { size, digest, .. }) = written.remove(&report.name) {
                 (report.size, report.digest) = (size, Some(digest));
-                if let Some((role, revision)) = state {
+                // If someone has written it again already, this is not the file that we know.
+                let file = now.remove(&report.name).filter(|file| file.size == size);
+                if let (Some((role, revision)), Some(file)) = (state, file) {
                     let place = Arc::clone(&self.place);
-                    let file = report.name.clone();
-                    origins
-                        .remember(role, Origin { place, file, size, digest, revision, copyable: true, rename: false });
+                    let origin = Origin { place, file, digest, revision, copyable: true, rename: false };
+                    self.ctx.origins().remember(role, origin);
                 }
             }
             self.report.files.push(report);
@@ -245,6 +209,24 @@ impl<'a> Persisting<'a> {
         self.report.python_problems.sort_by(|a, b| a.file.cmp(&b.file));
         Ok(self.report)
     }
+}
+
+async fn list(place: &Place) -> Result<HashMap<String, FileInfo>> {
+    Ok(place.list().await?.into_iter().map(|file| (file.name.clone(), file)).collect())
+}
+
+/// The bytes of a file that holds this state of the store, if one is still as it was.
+async fn read_origin(ctx: &StorageContext, role: &Role, revision: Revision) -> Option<Bytes> {
+    let origins: Vec<Origin> = ctx.origins().of(role, revision).filter(|origin| origin.copyable).cloned().collect();
+    for origin in origins {
+        // One that is gone, or cannot be read any more, is no reason to fail: the store is in memory.
+        if let Ok(Some(bytes)) = origin.place.read(&origin.file.name).await
+            && Digest::of(&bytes) == origin.digest
+        {
+            return Some(bytes);
+        }
+    }
+    None
 }
 
 /// Whether LlamaIndex leaves files of this name beside a context's: other kinds of stores, a pipeline's cache, older

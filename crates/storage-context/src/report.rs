@@ -6,7 +6,7 @@ use raw_json::Value;
 /// What a persist has done.
 ///
 /// Prints as a small table; [`to_value`](Self::to_value) is the same for programs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PersistReport {
     /// The place that was written.
     pub place: String,
@@ -16,6 +16,10 @@ pub struct PersistReport {
     pub self_managed: Vec<String>,
     /// Files of the place the context was opened from that belong to no store of it and stayed behind.
     pub left_behind: Vec<String>,
+    /// Files of stores that another program had changed since they were read or written here, and that were written over.
+    pub overwritten: Vec<String>,
+    /// Files that were there, are of no store of the context, and will be opened as such from this place.
+    pub already_there: Vec<String>,
     /// What today's LlamaIndex will not read in these files.
     pub python_problems: Vec<PythonProblem>,
 }
@@ -92,6 +96,8 @@ impl PersistReport {
             ("files", Value::Array(files.collect())),
             ("self_managed", self.self_managed.clone().into()),
             ("left_behind", self.left_behind.clone().into()),
+            ("overwritten", self.overwritten.clone().into()),
+            ("already_there", self.already_there.clone().into()),
             ("python_problems", Value::Array(problems.collect())),
         ]
         .into_iter()
@@ -114,6 +120,12 @@ impl fmt::Display for PersistReport {
         }
         for file in &self.left_behind {
             writeln!(f, "  left behind: {file}")?;
+        }
+        for file in &self.overwritten {
+            writeln!(f, "  another program had changed {file}; it was written over")?;
+        }
+        for file in &self.already_there {
+            writeln!(f, "  {file} was there already and opens with this context")?;
         }
         for PythonProblem { file, problem } in &self.python_problems {
             writeln!(f, "  LlamaIndex will not read {file}: {problem}")?;
@@ -148,6 +160,8 @@ mod tests {
             files: vec![file("docstore.json", Action::Written, 1_234_567), file("x.json", Action::Unchanged, 2)],
             self_managed: vec!["index store".into()],
             left_behind: vec!["notes.txt".into()],
+            overwritten: vec!["x.json".into()],
+            already_there: vec!["y__vector_store.json".into()],
             python_problems: vec![PythonProblem { file: "x.json".into(), problem: "it is called x".into() }],
         };
         let expected = "\
@@ -156,6 +170,8 @@ persisted to /data
   x.json         docstore  unchanged          2 bytes
   index store keeps itself
   left behind: notes.txt
+  another program had changed x.json; it was written over
+  y__vector_store.json was there already and opens with this context
   LlamaIndex will not read x.json: it is called x
 ";
         assert_eq!(report.to_string(), expected);

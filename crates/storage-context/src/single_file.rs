@@ -43,8 +43,11 @@ impl StorageContext {
         let composed = part(index_struct, &["__data__", "all_index_structs"]);
         let single = [(PyString::from("index"), index_struct.clone())].into_iter().collect();
         for (key, value) in composed.unwrap_or(&single) {
-            let read = IndexStruct::from_raw(&value.into(), key);
-            structs.insert(read.index_id.clone(), read.to_raw().value());
+            let id = value.get("__data__").and_then(|data| data.get("index_id")?.as_str()).unwrap_or(key);
+            let read = IndexStruct::from_raw(&value.into(), id);
+            if structs.insert(id.clone(), read.to_raw().value()).is_some() {
+                return Err(problem(format!("two of its indexes have the id '{id}'")));
+            }
         }
         let index_store = [("index_store/data".into(), Value::Object(structs))].into_iter().collect();
         let mut builder = Self::builder()
@@ -76,7 +79,7 @@ impl DocumentCollections {
         let code = fields.shift_remove(&b"__type__"[..]).unwrap_or("1".into());
         let hash = fields.get(&b"doc_hash"[..]).cloned();
         let stored: Value = [("__data__", Value::Object(fields)), ("__type__", code)].into_iter().collect();
-        let node = Node::from_value(&stored, id).map_err(|e| problem(e.to_string()))?;
+        let node = Node::from_value(&stored, id).map_err(|e| problem(e.to_string()))?.with_id(id);
         let mut record = Object::new();
         if let Some(hash) = hash.filter(|hash| !hash.is_null()) {
             record.insert("doc_hash".into(), hash);

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use indexmap::IndexMap;
+use persist::Revision;
 use raw_json::{PyString, RawJson, Value};
 use schema::Node;
 use vectorstore::{Error, Result, metadata_dict, recorded_ref_doc_id};
@@ -18,8 +19,7 @@ pub(crate) struct State {
     pub(crate) metadata: MetadataDict,
     /// Everything else that stood at the top level of the file.
     pub(crate) other: IndexMap<PyString, RawJson>,
-    /// How often it has changed since it was loaded or made.
-    pub(crate) revision: u64,
+    pub(crate) revision: Revision,
 }
 
 /// The metadata of each node.
@@ -106,7 +106,7 @@ impl State {
         self.vectors.set(addition.id.clone(), addition.embedding);
         self.ref_doc_ids.insert(addition.id.clone(), addition.ref_doc_id);
         self.metadata.entries_mut().insert(addition.id.clone(), addition.metadata.into());
-        self.revision += 1;
+        self.revision = Revision::next();
     }
 
     /// The nodes of a document.
@@ -130,7 +130,7 @@ impl State {
         if let MetadataDict::Entries(entries) = &mut self.metadata {
             entries.retain(|id, _| !ids.contains(id));
         }
-        self.revision += 1;
+        self.revision = Revision::next();
     }
 
     /// Whether no node is in any of the three maps.
@@ -141,7 +141,6 @@ impl State {
 
     /// Removes all nodes. What else the file had stays.
     pub(crate) fn clear(&mut self) {
-        let revision = self.revision + 1;
-        *self = Self { other: std::mem::take(&mut self.other), revision, ..Self::default() };
+        *self = Self { other: std::mem::take(&mut self.other), ..Self::default() };
     }
 }

@@ -30,7 +30,7 @@ fn exercise(place: &MemoryFs) {
     let _ = block_on(ctx.docstore().docs());
     let _ = block_on(ctx.docstore().get_all_ref_doc_info());
     let _ = block_on(ctx.docstore().get_all_document_hashes());
-    for id in block_on(ctx.docstore().node_ids()).unwrap() {
+    for id in block_on(ctx.docstore().node_ids()).unwrap_or_default() {
         if let Ok(Some(node)) = block_on(ctx.docstore().get_document(&id)) {
             let _ = node.get_content(schema::MetadataMode::All);
             let _ = (node.hash(), node.ref_doc_id(), node.children());
@@ -38,7 +38,7 @@ fn exercise(place: &MemoryFs) {
     }
     let _ = block_on(ctx.docstore().add_documents(&[Node::text("t").with_id("n").with_source("d")]));
     let _ = block_on(ctx.docstore().delete_ref_doc("d"));
-    for found in block_on(ctx.index_store().index_structs()).unwrap() {
+    for found in block_on(ctx.index_store().index_structs()).unwrap_or_default() {
         let _ = found.node_ids();
     }
     if let Some(vectors) = ctx.vector_store() {

@@ -125,7 +125,7 @@ fn files_may_have_other_names() {
     let ctx = StorageContext::in_memory();
     add_node(&ctx, "n");
     let place = MemoryFs::new();
-    let options = PersistOptions { file_names: names.clone() };
+    let options = PersistOptions { file_names: Some(names.clone()) };
     let report = block_on(ctx.persist_with(place.clone(), &options)).unwrap();
     assert_eq!(super::names(&place), ["d.json", "default__v.json", "g.json", "i.json", "image__v.json"]);
     assert_eq!(report.python_problems.len(), 5);
@@ -152,6 +152,9 @@ fn a_place_is_opened_or_created_but_never_half() {
     add_node(&block_on(StorageContext::open_or_create(empty)).unwrap(), "n");
     let half = place(&[("default__vector_store.json", VECTORS)]);
     assert!(block_on(StorageContext::open_or_create(half)).is_err());
+    let foreign = place(&[("doc_store.json", "{}")]);
+    let error = block_on(StorageContext::open_or_create(foreign)).unwrap_err();
+    assert!(error.to_string().contains("LlamaIndexTS"), "{error}");
 }
 
 #[test]

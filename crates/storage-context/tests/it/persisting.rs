@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use persist::behavior::FlakyFs;
-use persist::{Content, StoreFile};
+use persist::{Content, Revision, StoreFile};
 use raw_json::PyString;
-use storage_context::Error;
+use storage_context::{Error, FileNames, PersistOptions};
 use vectorstore::{VectorStore, VectorStoreQuery, VectorStoreQueryResult};
 
 use super::*;
@@ -43,15 +43,62 @@ fn only_what_changed_is_written_again() {
 }
 
 #[test]
-fn another_program_s_write_is_not_taken_for_an_unchanged_file() {
+fn another_program_s_write_is_not_taken_for_an_unchanged_file_and_is_told() {
     let place = MemoryFs::new();
     let ctx = StorageContext::in_memory();
     persist(&ctx, &place);
     place.remove("graph_store.json");
-    place.put("index_store.json", r#"{"index_store/data": {}}"#);
+    // Of the same size.
+    place.put("index_store.json", "[]");
     let report = persist(&ctx, &place);
     assert_eq!(report.files.iter().filter(|file| file.action.to_string() != "unchanged").count(), 2, "{report}");
+    assert_eq!(report.overwritten, ["index_store.json"]);
     assert_eq!(text(&place, "index_store.json").as_deref(), Some("{}"));
+}
+
+#[test]
+fn two_stores_never_share_a_file_not_even_one_that_stays_as_it_is() {
+    let place = MemoryFs::new();
+    let ctx = StorageContext::in_memory();
+    add_node(&ctx, "n");
+    persist(&ctx, &place);
+    let before = text(&place, "docstore.json");
+    let names = FileNames { index_store: "docstore.json".into(), ..FileNames::default() };
+    let options = PersistOptions { file_names: Some(names) };
+    let failed = block_on(ctx.persist_with(place.clone(), &options)).unwrap_err();
+    assert!(failed.to_string().contains("docstore.json"), "{failed}");
+    assert_eq!(text(&place, "docstore.json"), before);
+}
+
+#[test]
+fn a_context_opened_under_other_names_is_persisted_under_them() {
+    let place = place(&[("d.json", "{}"), ("index_store.json", "{}")]);
+    let names = FileNames { docstore: "d.json".into(), ..FileNames::default() };
+    let ctx = block_on(StorageContext::builder().file_names(names).open(place.clone())).unwrap();
+    add_node(&ctx, "n");
+    persist(&ctx, &place);
+    assert!(value(&place, "d.json").get("docstore/data").is_some());
+    assert_eq!(text(&place, "docstore.json"), None);
+}
+
+#[test]
+fn stores_that_were_at_the_target_already_are_told() {
+    let place = place(&[("stale__vector_store.json", VECTORS), ("property_graph_store.json", "{}"), ("notes.txt", "")]);
+    let report = persist(&StorageContext::in_memory(), &place);
+    assert_eq!(report.already_there, ["property_graph_store.json", "stale__vector_store.json"]);
+}
+
+#[test]
+fn every_future_can_be_sent_to_another_thread() {
+    fn check<T: Send>(_: T) {}
+    let ctx = StorageContext::in_memory();
+    check(ctx.persist("nowhere"));
+    check(ctx.persist_with(MemoryFs::new(), &PersistOptions::default()));
+    check(ctx.upgrade());
+    check(StorageContext::open("nowhere"));
+    check(StorageContext::open_or_create("nowhere"));
+    check(ctx.docstore().add_documents(&[]));
+    check(ctx.docstore().delete_ref_doc("d"));
 }
 
 #[test]
@@ -142,6 +189,23 @@ fn a_store_that_is_replaced_is_written_though_its_predecessor_was_not_changed() 
     assert_eq!(value(&place, "default__vector_store.json").get("more"), None);
 }
 
+#[test]
+fn a_store_that_is_replaced_during_a_persist_is_written_by_the_next() {
+    let place = MemoryFs::new();
+    let ctx = StorageContext::in_memory();
+    let change = {
+        let ctx = ctx.clone();
+        move || {
+            let store = vectorstore_simple::SimpleVectorStore::from_text(&Text::from(VECTORS)).unwrap();
+            ctx.add_vector_store("default", Arc::new(store)).unwrap();
+        }
+    };
+    let meddled: fs_backends::Place = Arc::new(MeddledPlace { inner: place.clone(), change: Box::new(change) });
+    block_on(ctx.persist(meddled)).unwrap();
+    persist(&ctx, &place);
+    assert!(value(&place, "default__vector_store.json").get("more").is_some());
+}
+
 /// A vector store that keeps itself, or whose content cannot be written.
 #[derive(Debug)]
 struct OtherStore {
@@ -176,7 +240,7 @@ impl VectorStore for OtherStore {
             out.write_all(b"{\"half\"")?;
             Err(std::io::Error::other("no more"))
         });
-        self.in_memory.then_some(StoreFile { content, revision: 0 })
+        self.in_memory.then_some(StoreFile { content, revision: Revision::next() })
     }
 }
 
@@ -226,10 +290,15 @@ fn whichever_call_fails_the_place_opens_as_the_old_or_the_new_state() {
 }
 
 /// A place at which someone changes the context while it is being persisted.
-#[derive(Debug)]
 struct MeddledPlace {
     inner: MemoryFs,
-    ctx: StorageContext,
+    change: Box<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for MeddledPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.inner.fmt(f)
+    }
 }
 
 #[async_trait]
@@ -244,7 +313,7 @@ impl PersistFs for MeddledPlace {
         self.inner.read(name).await
     }
     async fn stage(&self, name: &str, content: Content) -> persist::Result<persist::Staged> {
-        self.ctx.docstore().add_documents(&[Node::text("late").with_id("late")]).await.unwrap();
+        (self.change)();
         self.inner.stage(name, content).await
     }
     async fn publish(&self, staged: Vec<persist::Staged>, remove: &[String]) -> persist::Result<()> {
@@ -260,7 +329,11 @@ fn a_change_during_a_persist_is_written_by_the_next() {
     let place = MemoryFs::new();
     let ctx = StorageContext::in_memory();
     add_node(&ctx, "early");
-    let meddled: fs_backends::Place = Arc::new(MeddledPlace { inner: place.clone(), ctx: ctx.clone() });
+    let change = {
+        let ctx = ctx.clone();
+        move || add_node(&ctx, "late")
+    };
+    let meddled: fs_backends::Place = Arc::new(MeddledPlace { inner: place.clone(), change: Box::new(change) });
     block_on(ctx.persist(meddled)).unwrap();
     assert_eq!(block_on(open(&place).docstore().node_ids()).unwrap(), ["early"]);
     let report = persist(&ctx, &place);

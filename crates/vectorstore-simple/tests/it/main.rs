@@ -7,6 +7,7 @@ mod model;
 mod numbers;
 mod search;
 
+use persist::Revision;
 use pollster::block_on;
 use raw_json::{Object, PyString, RawJson, Text, Value};
 use schema::Node;
@@ -23,12 +24,16 @@ fn load(text: &str) -> SimpleVectorStore {
     SimpleVectorStore::from_text(&Text::from(text)).unwrap()
 }
 
-/// What is written, and whether the store counts as unchanged.
-fn dump(store: &SimpleVectorStore) -> (String, bool) {
-    let file = store.store_file();
+/// What is written.
+fn dump(store: &SimpleVectorStore) -> String {
     let mut out = Vec::new();
-    file.content.write_to(&mut out).unwrap();
-    (String::from_utf8(out).unwrap(), file.revision == 0)
+    store.store_file().content.write_to(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// Which state the store is in.
+fn revision(store: &SimpleVectorStore) -> Revision {
+    store.store_file().revision
 }
 
 fn parse(text: &str) -> Value {

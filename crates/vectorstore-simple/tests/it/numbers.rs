@@ -38,7 +38,7 @@ fn any_rows() -> impl Strategy<Value = Vec<Vec<f64>>> {
 }
 
 fn check(store: &SimpleVectorStore, expected: &[(usize, Vec<f64>)]) -> Result<(), TestCaseError> {
-    let written = load(&dump(store).0);
+    let written = load(&dump(store));
     for (id, row) in expected {
         for store in [store, &written] {
             let stored = get(store, &id.to_string()).unwrap();
