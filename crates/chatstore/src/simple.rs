@@ -92,7 +92,8 @@ impl SimpleChatStore {
     /// Replaces all messages of a conversation. Those that are equal to the ones in their places stay the texts they
     /// were.
     ///
-    /// # Errors [`Error::NotFinite`], [`Error::TooDeep`], [`Error::ReservedField`] or [`Error::NotABlock`] for a
+    /// # Errors
+    /// [`Error::NotFinite`], [`Error::TooDeep`], [`Error::ReservedField`] or [`Error::NotABlock`] for a
     /// message that the file cannot hold. Nothing has changed then.
     pub fn set_messages(
         &self,

@@ -25,7 +25,8 @@ impl KvDocumentStore {
     /// Deletes nodes, their hashes, and their places in their documents' records, as one batch. A document of which no
     /// node is left goes too, with its hash and with the node stored under its id. Unknown ids are passed over.
     ///
-    /// # Errors [`Error::Damaged`](crate::Error::Damaged) if a record cannot be read,
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if a record cannot be read,
     /// [`Error::Contended`](crate::Error::Contended); nothing has changed then.
     pub async fn delete_documents(&self, ids: &[PyString]) -> Result<Deleted> {
         let ids: Vec<PyString> = ids.iter().cloned().collect::<IndexSet<_>>().into_iter().collect();

@@ -34,7 +34,8 @@ impl SimplePropertyGraphStore {
 
     /// Reads a dumped property graph, of any version. What is not known is kept. Takes time in proportion to the text.
     ///
-    /// # Errors [`Error::DamagedPropertyGraph`](crate::Error::DamagedPropertyGraph) if the text is not JSON or a part
+    /// # Errors
+    /// [`Error::DamagedPropertyGraph`](crate::Error::DamagedPropertyGraph) if the text is not JSON or a part
     /// has the wrong type, [`Error::NoNodes`](crate::Error::NoNodes) if there are no nodes in it.
     pub fn from_text(text: &Text) -> Result<Self> {
         Ok(Graph::load(text)?.into())
@@ -94,7 +95,8 @@ impl SimplePropertyGraphStore {
     /// Adds nodes, each in place of the one with its id; of several with one id the last counts. Relations are
     /// untouched.
     ///
-    /// # Errors [`Error::NotFinite`](crate::Error::NotFinite), [`Error::TooDeep`](crate::Error::TooDeep) or
+    /// # Errors
+    /// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::TooDeep`](crate::Error::TooDeep) or
     /// [`Error::ReservedField`](crate::Error::ReservedField) for a node that the file cannot hold. Nothing has changed
     /// then.
     pub fn upsert_nodes(&self, nodes: impl IntoIterator<Item = LabelledNode>) -> Result<()> {
@@ -124,7 +126,8 @@ impl SimplePropertyGraphStore {
     /// LlamaIndex leaves a relation as it is if there is one with the same ends and label, and loses one whose ids have
     /// a `"` in them.
     ///
-    /// # Errors [`Error::NotFinite`](crate::Error::NotFinite), [`Error::TooDeep`](crate::Error::TooDeep) or
+    /// # Errors
+    /// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::TooDeep`](crate::Error::TooDeep) or
     /// [`Error::ReservedField`](crate::Error::ReservedField) for a relation that the file cannot hold. Nothing has
     /// changed then.
     pub fn upsert_relations(&self, relations: impl IntoIterator<Item = Relation>) -> Result<()> {

@@ -84,7 +84,8 @@ pub trait PropertyGraphStore: Debug + Send + Sync + 'static {
 
     /// Adds nodes, each in place of the one with its id.
     ///
-    /// # Errors [`Error::NotFinite`](crate::Error::NotFinite) and the like for a node that cannot be kept, and if the
+    /// # Errors
+    /// [`Error::NotFinite`](crate::Error::NotFinite) and the like for a node that cannot be kept, and if the
     /// store beneath fails.
     async fn upsert_nodes(&self, nodes: Vec<LabelledNode>) -> Result<()>;
 

@@ -66,7 +66,8 @@ impl KvIndexStore {
 
     /// A struct, or `None`.
     ///
-    /// # Errors If the store beneath fails. A struct that cannot be read is no error; see
+    /// # Errors
+    /// If the store beneath fails. A struct that cannot be read is no error; see
     /// [`IndexStructData::Other`](crate::IndexStructData::Other).
     pub async fn get_index_struct(&self, index_id: impl Into<PyString>) -> Result<Option<IndexStruct>> {
         let id = index_id.into();

@@ -148,16 +148,13 @@ impl State {
     /// Whether everything in the batch can be done, and read again.
     fn check(&self, batch: &WriteBatch) -> Result<()> {
         for op in batch.ops() {
-            match op {
-                Op::Delete { collection, .. } => drop(self.entries(collection)?),
-                Op::Put { collection, key, value } => {
-                    self.entries(collection)?;
-                    let depth = value.depth();
-                    if depth > DEPTH_MAX {
-                        let (collection, key) = (collection.clone(), key.clone());
-                        return Err(Error::TooDeep { collection, key, depth, max: DEPTH_MAX });
-                    }
-                }
+            let (Op::Put { collection, .. } | Op::Delete { collection, .. }) = op;
+            self.entries(collection)?;
+            if let Op::Put { key, value, .. } = op
+                && value.depth() > DEPTH_MAX
+            {
+                let (collection, key, depth) = (collection.clone(), key.clone(), value.depth());
+                return Err(Error::TooDeep { collection, key, depth, max: DEPTH_MAX });
             }
         }
         Ok(())
@@ -201,18 +198,14 @@ impl KvStore for SimpleKvStore {
 
     fn scan<'a>(&'a self, collection: &'a str, page_size: usize) -> BoxStream<'a, Result<Page>> {
         let page_size = page_size.max(1);
-        let pages = stream::unfold((self.snapshot(), 0), move |(state, start)| async move {
-            let page: Result<Page> = match state.entries(collection) {
-                Ok(entries) => {
-                    let page = entries.into_iter().flatten().skip(start).take(page_size);
-                    Ok(page.map(|(key, value)| (key.clone(), value.clone())).collect())
-                }
-                // Told once, then the stream is at its end.
-                Err(e) if start == 0 => Err(e),
-                Err(_) => Ok(Page::new()),
-            };
-            let is_end = page.as_ref().is_ok_and(Vec::is_empty);
-            (!is_end).then(|| (page, (state, start + page_size)))
+        let state = self.snapshot();
+        if let Err(e) = state.entries(collection) {
+            return Box::pin(stream::iter([Err(e)]));
+        }
+        let pages = stream::unfold((state, 0), move |(state, start)| async move {
+            let entries = state.entries(collection).ok()??;
+            let page: Page = entries.iter().skip(start).take(page_size).map(|(k, v)| (k.clone(), v.clone())).collect();
+            (!page.is_empty()).then(|| (Ok(page), (state, start + page_size)))
         });
         Box::pin(pages)
     }

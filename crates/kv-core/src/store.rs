@@ -30,7 +30,8 @@ pub trait KvStore: Debug + Send + Sync + 'static {
 
     /// Does all that the batch says, if its conditions hold.
     ///
-    /// # Errors [`Error::PreconditionFailed`](crate::Error::PreconditionFailed), and then nothing has changed;
+    /// # Errors
+    /// [`Error::PreconditionFailed`](crate::Error::PreconditionFailed), and then nothing has changed;
     /// otherwise what the store beneath reports, and then [`atomicity`](Self::atomicity) tells what may have changed.
     async fn apply(&self, batch: WriteBatch) -> Result<Applied>;
 

@@ -15,7 +15,8 @@ impl Node {
     /// Texts and index nodes hash their text and Python's `repr` of the metadata; image nodes image, path, URL and
     /// text; documents and multimodal nodes their metadata as text and a hash of each resource.
     ///
-    /// # Errors For documents and multimodal nodes: [`Error::Template`], and [`Error::LoneSurrogate`] where Python
+    /// # Errors
+    /// For documents and multimodal nodes: [`Error::Template`], and [`Error::LoneSurrogate`] where Python
     /// fails to encode.
     pub fn hash(&self) -> Result<String> {
         match &self.content {

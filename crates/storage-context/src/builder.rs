@@ -9,7 +9,7 @@ use vectorstore::{VectorStore, VectorStoreLoader, VectorStoreRegistry};
 use vectorstore_simple::SimpleVectorStore;
 
 use crate::context::Inner;
-use crate::open::{Opening, has_context};
+use crate::open::Opening;
 use crate::origin::Origins;
 use crate::{DEFAULT_NAMESPACE, FileNames, IMAGE_NAMESPACE, Result, StorageContext};
 
@@ -139,10 +139,8 @@ impl StorageContextBuilder {
     /// As [`StorageContext::open_or_create`].
     pub async fn open_or_create(self, place: impl IntoPlace) -> Result<StorageContext> {
         let place = place.into_place()?;
-        if has_context(&self.file_names, &place.list().await?) {
-            return self.open(place).await;
-        }
-        Opening::new(self, place).await?.create().await
+        let opening = Opening::new(self, place).await?;
+        if opening.has_context() { opening.run().await } else { opening.create().await }
     }
 
     /// The context of all parts; what is missing is empty.

@@ -46,7 +46,8 @@ impl StorageContext {
     /// `docstore.json` and `index_store.json` must be there; every `{namespace}__vector_store.json` is a vector store,
     /// and one called `vector_store.json`, as older versions wrote it, the one of the namespace `default`.
     ///
-    /// # Errors [`Error::MissingFile`](crate::Error::MissingFile), [`Error::Damaged`](crate::Error::Damaged) with the
+    /// # Errors
+    /// [`Error::MissingFile`](crate::Error::MissingFile), [`Error::Damaged`](crate::Error::Damaged) with the
     /// file and the place in it, and what the place reports.
     pub async fn open(place: impl IntoPlace) -> Result<Self> {
         Self::builder().open(place).await

@@ -16,15 +16,6 @@ use crate::origin::{Origin, Origins, Role};
 use crate::single_file::is_single_file;
 use crate::{DEFAULT_NAMESPACE, Error, FileNames, Result, StorageContext, StorageContextBuilder};
 
-/// Whether any of a context's files is there.
-pub(crate) fn has_context(names: &FileNames, files: &[FileInfo]) -> bool {
-    files.iter().any(|file| {
-        [&names.docstore, &names.index_store, &names.graph_store, &names.property_graph_store].contains(&&file.name)
-            || file.name == LEGACY_VECTOR_STORE
-            || names.namespace(&file.name).is_some()
-    })
-}
-
 /// A context that is being opened.
 pub(crate) struct Opening {
     parts: StorageContextBuilder,
@@ -38,6 +29,16 @@ impl Opening {
     pub(crate) async fn new(parts: StorageContextBuilder, place: Place) -> Result<Self> {
         let beside = place.list().await?;
         Ok(Self { parts, place, beside, origins: Origins::default() })
+    }
+
+    /// Whether any of a context's files is there.
+    pub(crate) fn has_context(&self) -> bool {
+        let names = &self.parts.file_names;
+        self.beside.iter().any(|file| {
+            [&names.docstore, &names.index_store, &names.graph_store, &names.property_graph_store].contains(&&file.name)
+                || file.name == LEGACY_VECTOR_STORE
+                || names.namespace(&file.name).is_some()
+        })
     }
 
     /// An empty context, unless what is there seems to be one of another kind.

@@ -187,7 +187,8 @@ impl<'a> Persisting<'a> {
         if !(self.files.is_empty() && self.remove.is_empty()) {
             let done = commit(&*self.place, std::mem::take(&mut self.files), &self.remove).await?;
             written.extend(done.into_iter().map(|file| (file.name.clone(), file)));
-            now = list(&self.place).await?;
+            // It is done. A place that cannot be listed just now only leaves nothing to know its files by later.
+            now = list(&self.place).await.unwrap_or_default();
         }
         for (mut report, state) in self.pending {
             if let Some(Written { size, digest, .. }) = written.remove(&report.name) {

@@ -152,7 +152,7 @@ fn ref_doc_ids(scanner: &mut Scanner<'_>) -> Result<IndexMap<PyString, PyString>
 /// All metadata is copied as one text, which its entries share.
 fn metadata(scanner: &mut Scanner<'_>) -> Result<MetadataDict, JsonError> {
     if !object_follows(scanner)? {
-        return Ok(MetadataDict::Null);
+        return Ok(MetadataDict(None));
     }
     let copy = own(&scanner.raw()?).text();
     let mut entries = IndexMap::new();
@@ -160,5 +160,5 @@ fn metadata(scanner: &mut Scanner<'_>) -> Result<MetadataDict, JsonError> {
         entries.insert(id, scanner.raw()?);
         Ok::<_, JsonError>(())
     })?;
-    Ok(MetadataDict::Entries(entries))
+    Ok(MetadataDict(Some(entries)))
 }

@@ -22,36 +22,23 @@ pub(crate) struct State {
     pub(crate) revision: Revision,
 }
 
-/// The metadata of each node.
+/// The metadata of each node; `None` if the file had `null`.
 #[derive(Clone)]
-pub(crate) enum MetadataDict {
-    /// The file had `null`.
-    Null,
-    Entries(IndexMap<PyString, RawJson>),
-}
+pub(crate) struct MetadataDict(pub(crate) Option<IndexMap<PyString, RawJson>>);
 
 impl Default for MetadataDict {
     fn default() -> Self {
-        Self::Entries(IndexMap::new())
+        Self(Some(IndexMap::new()))
     }
 }
 
 impl MetadataDict {
     pub(crate) fn get(&self, id: &PyString) -> Option<&RawJson> {
-        match self {
-            Self::Null => None,
-            Self::Entries(entries) => entries.get(id),
-        }
+        self.0.as_ref()?.get(id)
     }
 
     fn entries_mut(&mut self) -> &mut IndexMap<PyString, RawJson> {
-        if let Self::Null = self {
-            *self = Self::default();
-        }
-        match self {
-            Self::Entries(entries) => entries,
-            Self::Null => unreachable!("it was just replaced"),
-        }
+        self.0.get_or_insert_default()
     }
 }
 
@@ -127,7 +114,7 @@ impl State {
     pub(crate) fn remove(&mut self, ids: &HashSet<PyString>) {
         self.vectors.retain(|id| !ids.contains(id));
         self.ref_doc_ids.retain(|id, _| !ids.contains(id));
-        if let MetadataDict::Entries(entries) = &mut self.metadata {
+        if let Some(entries) = &mut self.metadata.0 {
             entries.retain(|id, _| !ids.contains(id));
         }
         self.revision = Revision::next();
@@ -135,7 +122,7 @@ impl State {
 
     /// Whether no node is in any of the three maps.
     pub(crate) fn is_empty(&self) -> bool {
-        let no_metadata = !matches!(&self.metadata, MetadataDict::Entries(entries) if !entries.is_empty());
+        let no_metadata = self.metadata.0.as_ref().is_none_or(IndexMap::is_empty);
         self.vectors.is_empty() && self.ref_doc_ids.is_empty() && no_metadata
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use raw_json::{Dialect, JsonWriter, Object, PyString, Value};
 
 use crate::load::{EMBEDDINGS, METADATA, REF_DOC_IDS};
-use crate::state::{MetadataDict, State};
+use crate::state::State;
 use crate::vectors::Stored;
 
 impl State {
@@ -34,9 +34,9 @@ impl State {
         }
         json.end_object()?;
         json.key(&METADATA.into())?;
-        match &self.metadata {
-            MetadataDict::Null => json.value(&Value::Null)?,
-            MetadataDict::Entries(entries) => {
+        match &self.metadata.0 {
+            None => json.value(&Value::Null)?,
+            Some(entries) => {
                 json.begin_object()?;
                 for (id, raw) in entries {
                     json.key(id)?;
@@ -61,11 +61,9 @@ impl State {
         };
         let embeddings: Object = self.vectors.iter().map(|(id, stored)| (id.clone(), embedding(stored))).collect();
         let ref_doc_ids: Object = self.ref_doc_ids.iter().map(|(id, doc)| (id.clone(), doc.into())).collect();
-        let metadata = match &self.metadata {
-            MetadataDict::Null => Value::Null,
-            MetadataDict::Entries(entries) => {
-                Value::Object(entries.iter().map(|(id, raw)| (id.clone(), raw.value())).collect())
-            }
+        let metadata = match &self.metadata.0 {
+            None => Value::Null,
+            Some(entries) => Value::Object(entries.iter().map(|(id, raw)| (id.clone(), raw.value())).collect()),
         };
         let known =
             [(EMBEDDINGS, Value::Object(embeddings)), (REF_DOC_IDS, Value::Object(ref_doc_ids)), (METADATA, metadata)];

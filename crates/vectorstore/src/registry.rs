@@ -46,7 +46,8 @@ impl VectorStoreRegistry {
 
     /// Loads a file with the first loader that recognises it.
     ///
-    /// # Errors [`Error::Unrecognised`] if none does, with what the file seems to be and what to do; otherwise what the
+    /// # Errors
+    /// [`Error::Unrecognised`] if none does, with what the file seems to be and what to do; otherwise what the
     /// loader reports.
     pub fn load(&self, file: Bytes) -> Result<Arc<dyn VectorStore>> {
         let head = &file[..file.len().min(HEAD)];

@@ -18,7 +18,8 @@ pub trait VectorStore: Debug + Send + Sync + 'static {
     /// Every node is checked before anything changes: it must have an embedding of finite numbers, as many as the
     /// store's others have.
     ///
-    /// # Errors [`MissingEmbedding`](crate::Error::MissingEmbedding), [`NotFinite`](crate::Error::NotFinite),
+    /// # Errors
+    /// [`MissingEmbedding`](crate::Error::MissingEmbedding), [`NotFinite`](crate::Error::NotFinite),
     /// [`Dimension`](crate::Error::Dimension) and [`Node`](crate::Error::Node), and then nothing has changed; otherwise
     /// what the store beneath reports.
     async fn add(&self, nodes: &[Node]) -> Result<Vec<PyString>>;
@@ -51,7 +52,8 @@ pub trait VectorStore: Debug + Send + Sync + 'static {
 
     /// The nodes that are nearest to a query, nearest first.
     ///
-    /// # Errors [`UnsupportedMode`](crate::Error::UnsupportedMode); if the store has embeddings the query cannot be
+    /// # Errors
+    /// [`UnsupportedMode`](crate::Error::UnsupportedMode); if the store has embeddings the query cannot be
     /// compared with, [`QueryDimension`](crate::Error::QueryDimension), [`Ragged`](crate::Error::Ragged) or
     /// [`Unreadable`](crate::Error::Unreadable); otherwise what the store beneath reports.
     async fn query(&self, query: &VectorStoreQuery) -> Result<VectorStoreQueryResult>;

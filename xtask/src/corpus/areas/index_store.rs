@@ -43,6 +43,7 @@ pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers
 
 /// Whether LlamaIndex's complaint is that it does not know the kind of this struct, which ours keeps and tells.
 pub(super) fn unknown_to_python(found: &IndexStruct, kind: &str, message: &str) -> bool {
+    // Written out here too: what is judged does not supply the judge's list.
     const KNOWN: [&str; 11] = [
         "tree",
         "list",
