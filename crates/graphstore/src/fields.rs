@@ -1,8 +1,7 @@
 //! The fields of nodes and relations in the file: what they must be, and looking at them without reading the whole.
 
-use raw_json::{Error as JsonError, ErrorKind, Kind, MAX_DEPTH, Object, PyString, RawJson, Scanner, Value};
+use raw_json::{Error as JsonError, ErrorKind, Kind, MAX_DEPTH, Object, PyString, RawJson, Scanner, Value, py_eq};
 
-use crate::equality::py_eq;
 use crate::labelled_node::Shape;
 use crate::{Error, Result, Triplet};
 

@@ -17,7 +17,6 @@ mod load;
 mod python;
 mod simple_property;
 
-mod equality;
 mod fields;
 mod ordered;
 

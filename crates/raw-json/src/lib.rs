@@ -10,11 +10,13 @@ mod number;
 mod raw;
 mod value;
 
+mod compare;
 mod printable;
 mod repr;
 mod walk;
 mod write;
 
+pub use compare::{NoOrder, py_cmp, py_eq};
 pub use decode::{Encoding, Text};
 pub use error::{Error, ErrorKind, Result};
 pub use number::{BigInt, shortest_f32, write_f64};
