@@ -87,6 +87,21 @@ impl PyString {
         }
         Self(bytes.into())
     }
+
+    /// Whether `part` occurs in it, Python's `in`. Takes time in proportion to both.
+    pub fn contains(&self, part: &Self) -> bool {
+        memchr::memmem::find(&self.0, &part.0).is_some()
+    }
+
+    /// Python's `lower`: the whole of Unicode, with a final sigma, and lone surrogates as they are.
+    pub fn to_lowercase(&self) -> Self {
+        let mut lower = Vec::with_capacity(self.len());
+        for chunk in self.0.utf8_chunks() {
+            lower.extend_from_slice(chunk.valid().to_lowercase().as_bytes());
+            lower.extend_from_slice(chunk.invalid());
+        }
+        Self(lower.into())
+    }
 }
 
 /// Decodes generalized UTF-8 that is known to be well-formed.
@@ -223,5 +238,24 @@ mod tests {
     #[test]
     fn numbers_beyond_unicode_are_replaced() {
         assert!(PyString::from_code_points([0x11_0000]) == "\u{FFFD}");
+    }
+
+    #[test]
+    fn parts_are_found_by_code_point() {
+        let check = |whole: &PyString, part: &PyString, expected| assert_eq!(whole.contains(part), expected);
+        check(&"naïve".into(), &"ïv".into(), true);
+        check(&"naïve".into(), &"".into(), true);
+        check(&"".into(), &"a".into(), false);
+        check(&"\u{1F600}".into(), &PyString::from_code_points([0xD83D]), false);
+        check(&PyString::from_code_points([0x61, 0xD83D, 0x62]), &PyString::from_code_points([0xD83D, 0x62]), true);
+    }
+
+    #[test]
+    fn lower_case_is_pythons() {
+        let check = |text: &str, expected: &str| assert_eq!(PyString::from(text).to_lowercase(), expected);
+        check("ÉCOLE ΣΑΣ İ ẞ Ǆ", "école σας i\u{307} ß ǆ");
+        check("straße", "straße");
+        let lone = PyString::from_code_points([0x3A3, 0x41, 0x3A3, 0xD83D, 0xD83D, 0x42]);
+        assert_eq!(lone.to_lowercase(), PyString::from_code_points([0x3C3, 0x61, 0x3C2, 0xD83D, 0xD83D, 0x62]));
     }
 }

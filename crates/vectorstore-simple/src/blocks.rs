@@ -1,4 +1,4 @@
-//! Rows of numbers in aligned blocks, and their scalar product.
+//! Rows of numbers in aligned blocks, and sums over pairs of their numbers.
 
 use std::sync::Arc;
 
@@ -16,8 +16,9 @@ pub(crate) trait Line: Copy {
     /// Takes up to [`LEN`](Self::LEN) numbers; the rest is zero, which changes no sum.
     fn pack(numbers: &[f64]) -> Self;
 
-    /// The scalar product of a row with `other`, which [`lanes`] made.
-    fn dot(row: &[Self], other: &[Lanes]) -> f64;
+    /// The sum of what `f` makes of each number of a row and the one of `other` in its place. [`lanes`] made `other`; of
+    /// two zeros, which fill up the lines, `f` makes zero.
+    fn sum(row: &[Self], other: &[Lanes], f: impl Fn(f64, f64) -> f64) -> f64;
 }
 
 /// 16 singles.
@@ -39,14 +40,15 @@ impl Line for Singles {
         Self(line)
     }
 
-    fn dot(row: &[Self], other: &[Lanes]) -> f64 {
+    #[inline]
+    fn sum(row: &[Self], other: &[Lanes], f: impl Fn(f64, f64) -> f64) -> f64 {
         let mut sums = [0.0; 8];
         for (line, [first, second]) in row.iter().zip(other.as_chunks::<2>().0) {
             for lane in 0..8 {
-                sums[lane] += f64::from(line.0[lane]) * first[lane];
+                sums[lane] += f(f64::from(line.0[lane]), first[lane]);
             }
             for lane in 0..8 {
-                sums[lane] += f64::from(line.0[lane + 8]) * second[lane];
+                sums[lane] += f(f64::from(line.0[lane + 8]), second[lane]);
             }
         }
         add_up(sums)
@@ -62,11 +64,12 @@ impl Line for Doubles {
         Self(line)
     }
 
-    fn dot(row: &[Self], other: &[Lanes]) -> f64 {
+    #[inline]
+    fn sum(row: &[Self], other: &[Lanes], f: impl Fn(f64, f64) -> f64) -> f64 {
         let mut sums = [0.0; 8];
         for (line, those) in row.iter().zip(other) {
             for lane in 0..8 {
-                sums[lane] += line.0[lane] * those[lane];
+                sums[lane] += f(line.0[lane], those[lane]);
             }
         }
         add_up(sums)
@@ -84,15 +87,25 @@ pub(crate) fn lanes(numbers: &[f64]) -> Vec<Lanes> {
     lanes
 }
 
-/// The scalar product of what [`lanes`] made.
-pub(crate) fn dot(these: &[Lanes], those: &[Lanes]) -> f64 {
+/// As [`Line::sum`], of two that [`lanes`] made.
+pub(crate) fn sum(these: &[Lanes], those: &[Lanes], f: impl Fn(f64, f64) -> f64) -> f64 {
     let mut sums = [0.0; 8];
     for (these, those) in these.iter().zip(those) {
         for lane in 0..8 {
-            sums[lane] += these[lane] * those[lane];
+            sums[lane] += f(these[lane], those[lane]);
         }
     }
     add_up(sums)
+}
+
+/// What adds up to the scalar product.
+pub(crate) fn product(a: f64, b: f64) -> f64 {
+    a * b
+}
+
+/// What adds up to the square of the distance.
+pub(crate) fn squared_difference(a: f64, b: f64) -> f64 {
+    (a - b) * (a - b)
 }
 
 /// How many lines a block has at most: 1 MiB.
@@ -162,9 +175,9 @@ impl<L: Line> Blocks<L> {
         gathered
     }
 
-    /// The scalar product of a row with `other`, which [`lanes`] made.
-    pub(crate) fn dot(&self, row: usize, other: &[Lanes]) -> f64 {
-        L::dot(self.row(row), other)
+    /// As [`Line::sum`].
+    pub(crate) fn sum(&self, row: usize, other: &[Lanes], f: impl Fn(f64, f64) -> f64) -> f64 {
+        L::sum(self.row(row), other, f)
     }
 }
 
@@ -177,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_product_is_the_same_whatever_holds_the_row() {
+    fn sums_are_the_same_whatever_holds_the_row() {
         for dim in [1, 7, 8, 9, 15, 16, 17, 24, 100, 768] {
             let (mut singles, mut doubles) = (Blocks::<Singles>::new(dim), Blocks::<Doubles>::new(dim));
             let query: Vec<f64> = numbers(1, dim).iter().map(|x| x / 3.0).collect();
@@ -186,11 +199,13 @@ mod tests {
                 doubles.push(&numbers(seed, dim));
             }
             for row in 0..3 {
-                let expected = dot(&lanes(&numbers(row + 2, dim)), &lanes(&query));
-                assert_eq!(singles.dot(row, &lanes(&query)), expected);
-                assert_eq!(doubles.dot(row, &lanes(&query)), expected);
-                let plain: f64 = numbers(row + 2, dim).iter().zip(&query).map(|(a, b)| a * b).sum();
-                assert!((plain - expected).abs() <= 1e-9 * plain.abs().max(1.0));
+                for f in [product, squared_difference] {
+                    let expected = sum(&lanes(&numbers(row + 2, dim)), &lanes(&query), f);
+                    assert_eq!(singles.sum(row, &lanes(&query), f), expected);
+                    assert_eq!(doubles.sum(row, &lanes(&query), f), expected);
+                    let plain: f64 = numbers(row + 2, dim).iter().zip(&query).map(|(a, b)| f(*a, *b)).sum();
+                    assert!((plain - expected).abs() <= 1e-9 * plain.abs().max(1.0));
+                }
             }
         }
     }

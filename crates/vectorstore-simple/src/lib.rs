@@ -7,7 +7,11 @@ mod load;
 mod state;
 mod write;
 
+mod learner;
+mod mmr;
 mod query;
+mod select;
+mod similarity;
 mod topk;
 
 mod blocks;
@@ -16,4 +20,5 @@ mod matrix;
 mod vectors;
 
 pub use loader::SimpleVectorStoreLoader;
+pub use similarity::SimilarityMode;
 pub use store::SimpleVectorStore;

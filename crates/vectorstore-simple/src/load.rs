@@ -6,12 +6,15 @@ use indexmap::IndexMap;
 use raw_json::{Error as JsonError, ErrorKind, Kind, PyString, RawJson, Scanner, Text, Value, py_str};
 use vectorstore::{NO_REF_DOC, Result};
 
+use crate::SimilarityMode;
 use crate::state::{MetadataDict, State};
 use crate::vectors::{Vectors, number};
 
 pub(crate) const EMBEDDINGS: &str = "embedding_dict";
 pub(crate) const REF_DOC_IDS: &str = "text_id_to_ref_doc_id";
 pub(crate) const METADATA: &str = "metadata_dict";
+/// How embeddings are compared. LlamaIndex does not know this key; without it they are compared as there.
+pub(crate) const SIMILARITY: &str = "similarity_mode";
 /// What [`REF_DOC_IDS`] was called in LlamaIndex 0.6.0 to 0.6.1x.
 const LEGACY_REF_DOC_IDS: &str = "text_id_to_doc_id";
 
@@ -30,6 +33,8 @@ impl State {
                 ref_doc_ids_seen = true;
             } else if key == METADATA {
                 state.metadata = metadata(scanner)?;
+            } else if key == SIMILARITY {
+                state.similarity = similarity(scanner)?;
             } else {
                 state.other.insert(key, own(&scanner.raw()?));
             }
@@ -131,6 +136,14 @@ impl Vectors {
             Ok(())
         })
     }
+}
+
+fn similarity(scanner: &mut Scanner<'_>) -> Result<SimilarityMode, JsonError> {
+    scanner.kind()?;
+    let unknown = scanner.error(ErrorKind::Expected("\"cosine\", \"dot_product\" or \"euclidean\""));
+    let name = scanner.value()?;
+    let known = SimilarityMode::ALL.into_iter().find(|mode| name.as_str().is_some_and(|name| *name == *mode.name()));
+    known.ok_or(unknown)
 }
 
 fn ref_doc_ids(scanner: &mut Scanner<'_>) -> Result<IndexMap<PyString, PyString>, JsonError> {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::blocks::{Blocks, Doubles, Lanes, Singles, dot, lanes};
+use crate::SimilarityMode;
+use crate::blocks::{Blocks, Doubles, Lanes, Singles, lanes, product, squared_difference, sum};
 use crate::coding::{Coding, Exceptions};
 
 /// Finite rows of equal length, kept in as few bytes as hold them to the bit.
@@ -29,13 +30,27 @@ pub(crate) struct Probe {
 impl Probe {
     pub(crate) fn new(numbers: &[f64]) -> Self {
         let lanes = lanes(numbers);
-        Self { norm: dot(&lanes, &lanes).sqrt(), lanes }
+        Self { norm: sum(&lanes, &lanes, product).sqrt(), lanes }
     }
 
-    /// The cosine of the angle to another one; not a number, or infinite, where that is undefined or out of a double's
-    /// range.
-    pub(crate) fn cosine(&self, other: &Self) -> f64 {
-        dot(&self.lanes, &other.lanes) / (self.norm * other.norm)
+    /// How similar another one is, as [`Matrix::similarity`].
+    pub(crate) fn similarity(&self, other: &Self, mode: SimilarityMode) -> f64 {
+        similarity(mode, self, other.norm, |f| sum(&other.lanes, &self.lanes, f))
+    }
+}
+
+/// A function of two numbers to be summed up.
+type Term = fn(f64, f64) -> f64;
+
+/// How similar a row of this norm is, given the sums over its numbers and the probe's. Not a number for a row of zeros,
+/// and not finite where it is undefined or out of a double's range.
+#[inline]
+fn similarity(mode: SimilarityMode, probe: &Probe, norm: f64, sum: impl Fn(Term) -> f64) -> f64 {
+    match mode {
+        _ if norm == 0.0 => f64::NAN,
+        SimilarityMode::Cosine => sum(product) / (probe.norm * norm),
+        SimilarityMode::DotProduct => sum(product),
+        SimilarityMode::Euclidean => -sum(squared_difference).sqrt(),
     }
 }
 
@@ -130,37 +145,50 @@ impl Matrix {
         Some(numbers)
     }
 
-    /// The cosine of the angle between a row and `probe`, from the row's true numbers.
-    pub(crate) fn cosine(&self, row: usize, probe: &Probe) -> f64 {
-        let product = match &self.numbers {
+    /// How similar a row is to `probe`, from the row's true numbers. Not a number for a row of zeros, and not finite
+    /// where it is undefined or out of a double's range.
+    pub(crate) fn similarity(&self, row: usize, probe: &Probe, mode: SimilarityMode) -> f64 {
+        similarity(mode, probe, self.norms[row], |f| match &self.numbers {
             Numbers::Singles { coding: Coding::Exact, rows, exceptions } if !exceptions.contains_key(&row) => {
-                rows.dot(row, &probe.lanes)
+                rows.sum(row, &probe.lanes, f)
             }
-            Numbers::Singles { .. } => dot(&lanes(&self.row(row)), &probe.lanes),
-            Numbers::Doubles(rows) => rows.dot(row, &probe.lanes),
-        };
-        product / (probe.norm * self.norms[row])
+            Numbers::Singles { .. } => sum(&lanes(&self.row(row)), &probe.lanes, f),
+            Numbers::Doubles(rows) => rows.sum(row, &probe.lanes, f),
+        })
     }
 
-    /// What [`cosine`](Self::cosine) cannot exceed, where that is much cheaper to find.
+    /// What [`similarity`](Self::similarity) cannot exceed, where that is much cheaper to find.
     ///
-    /// It is the cosine with the singles *y* in place of the row's true numbers *x*, plus 2⁻²³. Let *q* be the probe
-    /// and *n* ≤ 2²⁴ the number of dimensions. Each *y* is *x* rounded to a single, exceptions included, so |*x* − *y*|
-    /// ≤ 2⁻²⁴|*x*| + 2⁻¹⁵⁰ (the second for numbers below the normal ones), and by Cauchy and Schwarz the two products
-    /// differ by at most (2⁻²⁴ + 2⁻¹⁵⁰·√*n*/‖*x*‖)·‖*q*‖‖*x*‖ ≤ (2⁻²⁴ + 2⁻³⁸)·‖*q*‖‖*x*‖ where ‖*x*‖ ≥ 2⁻¹⁰⁰. Summing
-    /// up in doubles adds an error of at most 2·*n*·2⁻⁵³·‖*q*‖‖*x*‖ ≤ 2⁻²⁸·‖*q*‖‖*x*‖ to either product; given the
-    /// ranges of the norms nothing overflows, and what underflows is far too small to count. Both are divided by the
-    /// same number, which differs from ‖*q*‖‖*x*‖ by a factor of 1 ± 2⁻²⁷. All in all they differ by less than
-    /// (2⁻²⁴ + 2⁻³⁸ + 2⁻²⁷)(1 + 2⁻²⁶) + 2⁻⁵¹ < 2⁻²³.
-    pub(crate) fn cosine_bound(&self, row: usize, probe: &Probe) -> Option<f64> {
+    /// It is the similarity with the singles *y* in place of the row's true numbers *x*, plus 2⁻²³ times a scale. Let
+    /// *q* be the probe and *n* ≤ 2²⁴ the number of dimensions. Each *y* is *x* rounded to a single, exceptions
+    /// included, so |*x* − *y*| ≤ 2⁻²⁴|*x*| + 2⁻¹⁵⁰ (the second for numbers below the normal ones), and ‖*x* − *y*‖ ≤
+    /// (2⁻²⁴ + 2⁻¹⁵⁰·√*n*/‖*x*‖)·‖*x*‖ ≤ (2⁻²⁴ + 2⁻³⁸)·‖*x*‖ where ‖*x*‖ ≥ 2⁻¹⁰⁰. Given the ranges of the norms nothing
+    /// overflows, and what underflows is far too small to count.
+    ///
+    /// *Products*, with the scale ‖*q*‖‖*x*‖: by Cauchy and Schwarz the two differ by at most (2⁻²⁴ + 2⁻³⁸)·‖*q*‖‖*x*‖.
+    /// Summing up in doubles adds an error of at most 2·*n*·2⁻⁵³·‖*q*‖‖*x*‖ ≤ 2⁻²⁸·‖*q*‖‖*x*‖ to either.
+    ///
+    /// *Cosines*, with the scale 1: both products are divided by the same number, which differs from ‖*q*‖‖*x*‖ by a
+    /// factor of 1 ± 2⁻²⁷. All in all they differ by less than (2⁻²⁴ + 2⁻³⁸ + 2⁻²⁷)(1 + 2⁻²⁶) + 2⁻⁵¹ < 2⁻²³.
+    ///
+    /// *Distances*, with the scale ‖*q*‖ + ‖*x*‖: by the triangle inequality the two differ by at most ‖*x* − *y*‖.
+    /// Summing up and taking the root adds an error of at most *n*·2⁻⁵³ ≤ 2⁻²⁹ of either, which is at most ‖*q*‖ + ‖*x*‖
+    /// and a little.
+    pub(crate) fn bound(&self, row: usize, probe: &Probe, mode: SimilarityMode) -> Option<f64> {
         const PROBE_NORMS: std::ops::Range<f64> = 1e-100..1e100;
         const ROW_NORMS: std::ops::Range<f64> = 1e-30..1e60;
         const DIM_MAX: usize = 1 << 24;
         let Numbers::Singles { coding, rows, exceptions } = &self.numbers else { return None };
         let norm = self.norms[row];
+        let scale = match mode {
+            SimilarityMode::Cosine => 1.0,
+            SimilarityMode::DotProduct => probe.norm * norm,
+            SimilarityMode::Euclidean => probe.norm + norm,
+        };
         let cheaper = *coding == Coding::Shortest || exceptions.contains_key(&row);
-        (cheaper && self.dim <= DIM_MAX && PROBE_NORMS.contains(&probe.norm) && ROW_NORMS.contains(&norm))
-            .then(|| rows.dot(row, &probe.lanes) / (probe.norm * norm) + f64::from(f32::EPSILON))
+        (cheaper && self.dim <= DIM_MAX && PROBE_NORMS.contains(&probe.norm) && ROW_NORMS.contains(&norm)).then(|| {
+            similarity(mode, probe, norm, |f| rows.sum(row, &probe.lanes, f)) + f64::from(f32::EPSILON) * scale
+        })
     }
 }
 
@@ -210,11 +238,15 @@ mod tests {
     use proptest::prelude::*;
     use raw_json::shortest_f32;
 
-    /// Each number as far from its single as a number can be: half-way to the next one, of the sign that `probe` has
-    /// there.
-    fn worst(singles: &[f32], probe: &[f64]) -> Vec<f64> {
+    /// Each number as far from its single as a number can be: half-way to the next one, in the direction in which it is
+    /// more similar to `probe`.
+    fn worst(singles: &[f32], probe: &[f64], mode: SimilarityMode) -> Vec<f64> {
         let half_way = |(single, q): (&f32, &f64)| {
-            let to = if (*q > 0.0) == (*single > 0.0) { single.next_up() } else { single.next_down() };
+            let up = match mode {
+                SimilarityMode::Euclidean => *q > f64::from(*single),
+                _ => *q > 0.0,
+            };
+            let to = if up { single.next_up() } else { single.next_down() };
             let (a, b) = (f64::from(*single), f64::from(to));
             a + 0.499_999 * (b - a)
         };
@@ -223,10 +255,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_cosine_exceeds_its_bound(
+        fn no_similarity_exceeds_its_bound(
             singles in prop::collection::vec(prop_oneof![-1.0_f32..1.0, -1e-20_f32..1e-20, 0.99_f32..1.01], 16..200),
             probe in prop::collection::vec(-1.0_f64..1.0, 200),
             parallel in any::<bool>(),
+            mode in prop::sample::select(&SimilarityMode::ALL[..]),
         ) {
             let same = || singles.iter().map(|x| f64::from(*x)).collect();
             let probe: Vec<f64> = if parallel { same() } else { probe[..singles.len()].to_vec() };
@@ -234,7 +267,7 @@ mod tests {
             let shortest: Vec<f64> = singles.iter().map(|x| shortest_f32(*x)).collect();
             matrix.push(&shortest);
             // A row of exceptions is not let in, but the bound holds for it too.
-            let far = worst(&singles, &probe);
+            let far = worst(&singles, &probe, mode);
             let Numbers::Singles { coding, rows, exceptions } = &mut matrix.numbers else { panic!("singles fit") };
             *coding = Coding::Shortest;
             exceptions.insert(1, far.iter().copied().enumerate().collect());
@@ -242,8 +275,14 @@ mod tests {
             matrix.norms.push(Probe::new(&far).norm);
             let probe = Probe::new(&probe);
             for row in 0..2 {
-                let (cosine, bound) = (matrix.cosine(row, &probe), matrix.cosine_bound(row, &probe).unwrap());
-                prop_assert!(cosine <= bound && bound <= cosine + 3e-7, "{cosine} {bound}");
+                let norm = matrix.norms[row];
+                let scale = match mode {
+                    SimilarityMode::Cosine => 1.0,
+                    SimilarityMode::DotProduct => probe.norm * norm,
+                    SimilarityMode::Euclidean => probe.norm + norm,
+                };
+                let (exact, bound) = (matrix.similarity(row, &probe, mode), matrix.bound(row, &probe, mode).unwrap());
+                prop_assert!(exact <= bound && bound <= exact + 3e-7 * scale, "{exact} {bound}");
             }
         }
     }
@@ -254,12 +293,14 @@ mod tests {
         matrix.push(&[0.1, 0.2]);
         matrix.push(&[1e-40, 2e-40]);
         matrix.push(&[0.0, 0.0]);
-        let bounds = |probe: &[f64]| {
-            (0..3).map(|row| matrix.cosine_bound(row, &Probe::new(probe)).is_some()).collect::<Vec<_>>()
-        };
-        assert_eq!(bounds(&[1.0, 0.0]), [true, false, false]);
-        assert_eq!(bounds(&[1e200, 0.0]), [false; 3]);
-        assert_eq!(bounds(&[f64::NAN, 0.0]), [false; 3]);
+        for mode in SimilarityMode::ALL {
+            let bounds = |probe: &[f64]| {
+                (0..3).map(|row| matrix.bound(row, &Probe::new(probe), mode).is_some()).collect::<Vec<_>>()
+            };
+            assert_eq!(bounds(&[1.0, 0.0]), [true, false, false]);
+            assert_eq!(bounds(&[1e200, 0.0]), [false; 3]);
+            assert_eq!(bounds(&[f64::NAN, 0.0]), [false; 3]);
+        }
     }
 
     #[test]

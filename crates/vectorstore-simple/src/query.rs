@@ -1,54 +1,41 @@
-//! The nodes nearest to an embedding.
+//! Queries: which nodes are looked at, and what each mode does with them.
 
-use std::collections::HashSet;
+use vectorstore::{Error, Learner, Result, VectorStoreQuery, VectorStoreQueryMode, VectorStoreQueryResult};
 
-use raw_json::PyString;
-use vectorstore::{Error, Result, VectorStoreQuery, VectorStoreQueryMode, VectorStoreQueryResult};
-
+use crate::learner::{self, Fit};
 use crate::matrix::Probe;
+use crate::mmr::Mmr;
 use crate::state::State;
 use crate::topk::TopK;
 
+/// How much nearness to the query counts in MMR if nothing else is said.
+const DEFAULT_MMR_THRESHOLD: f64 = 0.5;
+
 impl State {
     pub(crate) fn query(&self, query: &VectorStoreQuery) -> Result<VectorStoreQueryResult> {
-        if query.mode != VectorStoreQueryMode::Default {
-            return Err(Error::UnsupportedMode { store: "SimpleVectorStore".to_owned(), mode: query.mode });
+        let fit = fit(query)?;
+        let cutoff = finite("similarity_cutoff", query.similarity_cutoff)?;
+        let threshold = finite("mmr_threshold", query.mmr_threshold)?.unwrap_or(DEFAULT_MMR_THRESHOLD);
+        if query.selection.filters.is_some() && !self.vectors.is_empty() {
+            self.check_has_metadata()?;
         }
-        let candidates = self.candidates(query);
+        let candidates = self.selected(&query.selection)?;
         let Some(&first) = candidates.first() else { return Ok(VectorStoreQueryResult::default()) };
         let embedding = query.query_embedding.as_deref().ok_or(Error::MissingQueryEmbedding)?;
         self.check_lengths(&candidates, first, embedding.len())?;
-        let limit = match query.similarity_top_k {
-            None | Some(0) => usize::MAX,
-            Some(top_k) => match usize::try_from(top_k) {
-                Ok(limit) => limit,
-                Err(_) if top_k < 0 => return Ok(VectorStoreQueryResult::default()),
-                Err(_) => usize::MAX,
-            },
+        let limit = limit(query.similarity_top_k);
+        let found = match (query.mode, fit) {
+            (_, Some(fit)) => {
+                self.learned(&candidates, embedding, slice(query.similarity_top_k, candidates.len()), fit)
+            }
+            (VectorStoreQueryMode::Mmr, None) => {
+                Mmr { threshold, penalty: query.mmr_penalty }.pick(self, &candidates, embedding, limit)
+            }
+            (_, None) => self.nearest(&candidates, embedding, limit),
         };
-        let best = self.nearest(&candidates, embedding, limit);
-        Ok(best.finish().map(|(id, score)| (id.clone(), score)).collect())
-    }
-
-    /// The places of the nodes that the query's restrictions let through, in order.
-    fn candidates(&self, query: &VectorStoreQuery) -> Vec<usize> {
-        let mut places: Vec<usize> = match &query.node_ids {
-            None => (0..self.vectors.len()).collect(),
-            Some(ids) => ids.iter().filter_map(|id| self.vectors.place_of(id)).collect(),
-        };
-        if query.node_ids.is_some() {
-            places.sort_unstable();
-            places.dedup();
-        }
-        if let Some(doc_ids) = &query.doc_ids {
-            let doc_ids: HashSet<&PyString> = doc_ids.iter().collect();
-            let of_document = |at: &usize| {
-                let ref_doc_id = self.ref_doc_ids.get(self.vectors.id_at(*at));
-                ref_doc_id.is_some_and(|id| doc_ids.contains(id))
-            };
-            places.retain(of_document);
-        }
-        places
+        let similar = |(_, similarity): &(usize, f64)| cutoff.is_none_or(|cutoff| *similarity >= cutoff);
+        let found = found.into_iter().filter(similar);
+        Ok(found.map(|(at, similarity)| (self.vectors.id_at(at).clone(), similarity)).collect())
     }
 
     /// All candidates and the query must have as many numbers.
@@ -72,18 +59,73 @@ impl State {
         Ok(())
     }
 
-    fn nearest(&self, candidates: &[usize], embedding: &[f64], limit: usize) -> TopK<'_> {
+    /// The candidates most similar to the query.
+    fn nearest(&self, candidates: &[usize], embedding: &[f64], limit: usize) -> Vec<(usize, f64)> {
         let probe = Probe::new(embedding);
         let mut best = TopK::new(limit);
         for &at in candidates {
             if let Some(floor) = best.floor()
-                && let Some(bound) = self.vectors.cosine_bound(at, &probe)
+                && let Some(bound) = self.vectors.bound(at, &probe, self.similarity)
                 && bound < floor
             {
                 continue;
             }
-            best.offer(self.vectors.id_at(at), self.vectors.cosine(at, &probe));
+            best.offer(self.vectors.id_at(at), at, self.vectors.similarity(at, &probe, self.similarity));
         }
-        best
+        best.finish().collect()
+    }
+
+    /// The candidates that a learner takes most for the query. Those that have no direction come last.
+    fn learned(&self, candidates: &[usize], embedding: &[f64], limit: usize, fit: Fit) -> Vec<(usize, f64)> {
+        let is_finite = |row: &Vec<f64>| row.iter().all(|x| x.is_finite());
+        let numbers = |at: &usize| self.vectors.numbers_at(*at).filter(is_finite);
+        let (places, rows): (Vec<usize>, Vec<Vec<f64>>) =
+            candidates.iter().enumerate().filter_map(|(i, at)| Some((i, numbers(at)?))).unzip();
+        let mut found: Vec<(usize, f64)> = candidates.iter().map(|&at| (at, f64::NAN)).collect();
+        for ((place, row), score) in places.into_iter().zip(&rows).zip(learner::scores(fit, embedding, &rows)) {
+            if score.is_finite() && row.iter().any(|x| *x != 0.0) {
+                found[place].1 = score;
+            }
+        }
+        found.sort_by(|(_, a), (_, b)| b.partial_cmp(a).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())));
+        found.truncate(limit);
+        found
+    }
+}
+
+/// What a mode fits, if anything.
+fn fit(query: &VectorStoreQuery) -> Result<Option<Fit>> {
+    let named = |fit| if query.learner == Learner::AlwaysSvm { Fit::Svm } else { fit };
+    match query.mode {
+        VectorStoreQueryMode::Default | VectorStoreQueryMode::Mmr => Ok(None),
+        VectorStoreQueryMode::Svm => Ok(Some(Fit::Svm)),
+        VectorStoreQueryMode::LinearRegression => Ok(Some(named(Fit::Linear))),
+        VectorStoreQueryMode::LogisticRegression => Ok(Some(named(Fit::Logistic))),
+        mode => Err(Error::UnsupportedMode { store: "SimpleVectorStore".to_owned(), mode }),
+    }
+}
+
+fn finite(name: &'static str, number: Option<f64>) -> Result<Option<f64>> {
+    match number {
+        Some(value) if !value.is_finite() => Err(Error::QueryNumber { name, value }),
+        number => Ok(number),
+    }
+}
+
+/// How many results there are at most: none for a negative number, all for zero.
+fn limit(top_k: Option<i64>) -> usize {
+    match top_k {
+        None | Some(0) => usize::MAX,
+        Some(top_k) if top_k < 0 => 0,
+        Some(top_k) => usize::try_from(top_k).unwrap_or(usize::MAX),
+    }
+}
+
+/// The same where LlamaIndex takes a slice: none for zero, and a negative number counts from the end.
+fn slice(top_k: Option<i64>, len: usize) -> usize {
+    match top_k {
+        None => len,
+        Some(top_k) if top_k < 0 => len.saturating_sub(usize::try_from(top_k.unsigned_abs()).unwrap_or(usize::MAX)),
+        Some(top_k) => usize::try_from(top_k).unwrap_or(usize::MAX),
     }
 }

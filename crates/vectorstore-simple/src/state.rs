@@ -8,6 +8,7 @@ use raw_json::{PyString, RawJson, Value};
 use schema::Node;
 use vectorstore::{Error, Result, metadata_dict, recorded_ref_doc_id};
 
+use crate::SimilarityMode;
 use crate::vectors::{Stored, Vectors};
 
 /// The content of a store. The three maps are as independent of each other as in the file.
@@ -17,6 +18,7 @@ pub(crate) struct State {
     /// The document of each node, `"None"` for none.
     pub(crate) ref_doc_ids: IndexMap<PyString, PyString>,
     pub(crate) metadata: MetadataDict,
+    pub(crate) similarity: SimilarityMode,
     /// Everything else that stood at the top level of the file.
     pub(crate) other: IndexMap<PyString, RawJson>,
     pub(crate) revision: Revision,
@@ -35,6 +37,10 @@ impl Default for MetadataDict {
 impl MetadataDict {
     pub(crate) fn get(&self, id: &PyString) -> Option<&RawJson> {
         self.0.as_ref()?.get(id)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(IndexMap::is_empty)
     }
 
     fn entries_mut(&mut self) -> &mut IndexMap<PyString, RawJson> {
@@ -122,12 +128,18 @@ impl State {
 
     /// Whether no node is in any of the three maps.
     pub(crate) fn is_empty(&self) -> bool {
-        let no_metadata = self.metadata.0.as_ref().is_none_or(IndexMap::is_empty);
-        self.vectors.is_empty() && self.ref_doc_ids.is_empty() && no_metadata
+        self.vectors.is_empty() && self.ref_doc_ids.is_empty() && self.metadata.is_empty()
+    }
+
+    /// The nodes in any of the three maps.
+    pub(crate) fn ids(&self) -> HashSet<PyString> {
+        let metadata = self.metadata.0.iter().flat_map(IndexMap::keys);
+        self.vectors.ids().chain(self.ref_doc_ids.keys()).chain(metadata).cloned().collect()
     }
 
     /// Removes all nodes. What else the file had stays.
     pub(crate) fn clear(&mut self) {
-        *self = Self { other: std::mem::take(&mut self.other), ..Self::default() };
+        let other = std::mem::take(&mut self.other);
+        *self = Self { other, similarity: self.similarity, ..Self::default() };
     }
 }

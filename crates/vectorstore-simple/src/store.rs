@@ -1,26 +1,38 @@
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use async_trait::async_trait;
-use persist::StoreFile;
+use persist::{Revision, StoreFile};
 use raw_json::{Object, PyString, RawJson, Text, Value};
 use schema::Node;
-use vectorstore::{Error, Result, VectorStore, VectorStoreQuery, VectorStoreQueryResult};
+use vectorstore::{Error, NodeSelection, Result, VectorStore, VectorStoreQuery, VectorStoreQueryResult};
 
-use crate::SimpleVectorStoreLoader;
 use crate::state::{Addition, State};
 use crate::vectors::{Stored, numbers};
+use crate::{SimilarityMode, SimpleVectorStoreLoader};
 
 /// LlamaIndex's in-memory vector store, the content of `default__vector_store.json`.
 ///
-/// A clone is another handle on the same data. Reading takes a snapshot, so writers are never waited for; an addition
-/// or deletion is seen as a whole or not at all. Nodes keep the order of insertion, and a replaced node its place.
+/// A clone is another handle on the same data. Readers see a whole state: an addition or deletion is there as a whole or
+/// not at all. A query goes on with what it started with while nodes are added and deleted, and no reader waits for a
+/// change that takes long: those are made on a copy. Nodes keep the order of insertion, and a replaced node its place.
 ///
 /// A file is not kept once it is loaded. Its embeddings lie in a matrix, as singles if that loses nothing; what does
 /// not fit there, such as rows of another length, is kept as it was written and fails only the queries that reach it.
+///
+/// How embeddings are compared is [kept with them](Self::set_similarity_mode). An embedding of zeros, or with numbers
+/// that are not finite, never comes before others.
 #[derive(Clone, Default)]
 pub struct SimpleVectorStore {
-    state: Arc<RwLock<Arc<State>>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: RwLock<Arc<State>>,
+    /// Held by who changes the state, from looking at it on.
+    writing: Mutex<()>,
 }
 
 impl SimpleVectorStore {
@@ -35,8 +47,8 @@ impl SimpleVectorStore {
     /// # Errors
     /// [`Error::Damaged`] if the text is not JSON, not an object, or one of its three parts is not an object.
     pub fn from_text(text: &Text) -> Result<Self> {
-        let state = Arc::new(State::load(text)?);
-        Ok(Self { state: Arc::new(RwLock::new(state)) })
+        let state = RwLock::new(Arc::new(State::load(text)?));
+        Ok(Self { shared: Arc::new(Shared { state, writing: Mutex::default() }) })
     }
 
     /// A store with this content, LlamaIndex's `from_dict`.
@@ -70,57 +82,104 @@ impl SimpleVectorStore {
         self.snapshot().vectors.dim()
     }
 
-    fn snapshot(&self) -> Arc<State> {
-        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    /// How embeddings are compared.
+    pub fn similarity_mode(&self) -> SimilarityMode {
+        self.snapshot().similarity
     }
 
-    /// Calls `change` with what is now there. It changes all or nothing, and says which.
-    fn write<T>(&self, change: impl FnOnce(&mut Arc<State>) -> T) -> T {
-        change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
+    /// Sets how embeddings are compared, from the next query on. It is persisted with the store, under a key that
+    /// LlamaIndex does not know: it compares by cosine whatever stands there, and drops the key when it persists.
+    pub fn set_similarity_mode(&self, mode: SimilarityMode) {
+        let writing = self.write();
+        if self.snapshot().similarity != mode {
+            writing.change_a_little(|state| {
+                state.similarity = mode;
+                state.revision = Revision::next();
+            });
+        }
+    }
+
+    fn snapshot(&self) -> Arc<State> {
+        Arc::clone(&self.shared.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self) -> Writing<'_> {
+        let guard = self.shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        Writing { state: &self.shared.state, _guard: guard }
     }
 }
+
+/// The only one who changes the state.
+struct Writing<'a> {
+    state: &'a RwLock<Arc<State>>,
+    _guard: MutexGuard<'a, ()>,
+}
+
+impl Writing<'_> {
+    /// Makes a change that takes as long as copying, on a copy. Readers see the old state until it is done.
+    fn change(self, change: impl FnOnce(&mut State)) {
+        let mut copy = State::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner));
+        change(&mut copy);
+        let old = std::mem::replace(&mut *self.exclusive(), Arc::new(copy));
+        drop(old);
+    }
+
+    /// Makes a small change where the state is, unless a reader is looking at it. New readers wait.
+    fn change_a_little(self, change: impl FnOnce(&mut State)) {
+        if let Some(state) = Arc::get_mut(&mut *self.exclusive()) {
+            return change(state);
+        }
+        self.change(change);
+    }
+
+    /// Removes nodes, and tells how many.
+    fn remove(self, ids: HashSet<PyString>) -> usize {
+        if !ids.is_empty() {
+            self.change(|state| state.remove(&ids));
+        }
+        ids.len()
+    }
+
+    fn exclusive(&self) -> RwLockWriteGuard<'_, Arc<State>> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nodes are added in place as long as they are less than one in so many of those that are there.
+const SMALL: usize = 8;
 
 #[async_trait]
 impl VectorStore for SimpleVectorStore {
     async fn add(&self, nodes: &[Node]) -> Result<Vec<PyString>> {
         let additions = nodes.iter().map(Addition::of).collect::<Result<Vec<_>>>()?;
-        self.write(|state| {
-            state.check(&additions)?;
-            if !additions.iter().all(|addition| state.has(addition)) {
-                let state = Arc::make_mut(state);
-                additions.into_iter().for_each(|addition| state.add(addition));
-            }
-            Ok(nodes.iter().map(|node| node.id.clone()).collect())
-        })
+        let writing = self.write();
+        let before = self.snapshot();
+        before.check(&additions)?;
+        if !additions.iter().all(|addition| before.has(addition)) {
+            let small = additions.len() < before.vectors.len() / SMALL;
+            drop(before);
+            let add = |state: &mut State| additions.into_iter().for_each(|addition| state.add(addition));
+            if small { writing.change_a_little(add) } else { writing.change(add) }
+        }
+        Ok(nodes.iter().map(|node| node.id.clone()).collect())
     }
 
     async fn delete(&self, ref_doc_id: &PyString) -> Result<usize> {
-        self.write(|state| {
-            let ids = state.nodes_of(ref_doc_id);
-            if !ids.is_empty() {
-                Arc::make_mut(state).remove(&ids);
-            }
-            Ok(ids.len())
-        })
+        let writing = self.write();
+        Ok(writing.remove(self.snapshot().nodes_of(ref_doc_id)))
     }
 
-    async fn delete_nodes(&self, node_ids: &[PyString]) -> Result<usize> {
-        self.write(|state| {
-            let ids = state.known(node_ids);
-            if !ids.is_empty() {
-                Arc::make_mut(state).remove(&ids);
-            }
-            Ok(ids.len())
-        })
+    async fn delete_nodes(&self, selection: &NodeSelection) -> Result<usize> {
+        let writing = self.write();
+        Ok(writing.remove(self.snapshot().doomed(selection)?))
     }
 
     async fn clear(&self) -> Result<()> {
-        self.write(|state| {
-            if !state.is_empty() {
-                Arc::make_mut(state).clear();
-            }
-            Ok(())
-        })
+        let writing = self.write();
+        if !self.snapshot().is_empty() {
+            writing.change(State::clear);
+        }
+        Ok(())
     }
 
     async fn get(&self, node_id: &PyString) -> Result<Option<Vec<f64>>> {

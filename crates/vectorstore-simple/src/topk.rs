@@ -9,6 +9,7 @@ use raw_json::PyString;
 struct Ranked<'a> {
     score: f64,
     id: &'a PyString,
+    place: usize,
 }
 
 impl Ranked<'_> {
@@ -39,7 +40,7 @@ impl Ranked<'_> {
 pub(crate) struct TopK<'a> {
     limit: usize,
     heap: Vec<Ranked<'a>>,
-    undefined: Vec<&'a PyString>,
+    undefined: Vec<usize>,
 }
 
 impl<'a> TopK<'a> {
@@ -53,20 +54,20 @@ impl<'a> TopK<'a> {
         (self.heap.len() >= self.limit).then(|| self.heap.first().map_or(f64::INFINITY, |least| least.score))
     }
 
-    /// A candidate with its score.
-    pub(crate) fn offer(&mut self, id: &'a PyString, score: f64) {
+    /// A candidate by its id and place, with its score.
+    pub(crate) fn offer(&mut self, id: &'a PyString, place: usize, score: f64) {
         if score.is_finite() {
-            self.push(Ranked { score, id });
+            self.push(Ranked { score, id, place });
         } else if self.undefined.len() < self.limit {
-            self.undefined.push(id);
+            self.undefined.push(place);
         }
     }
 
-    /// The best, best first.
-    pub(crate) fn finish(mut self) -> impl Iterator<Item = (&'a PyString, f64)> {
+    /// The places of the best with their scores, best first.
+    pub(crate) fn finish(mut self) -> impl Iterator<Item = (usize, f64)> {
         self.heap.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal));
-        let defined = self.heap.into_iter().map(|ranked| (ranked.id, ranked.score));
-        defined.chain(self.undefined.into_iter().map(|id| (id, f64::NAN))).take(self.limit)
+        let defined = self.heap.into_iter().map(|ranked| (ranked.place, ranked.score));
+        defined.chain(self.undefined.into_iter().map(|place| (place, f64::NAN))).take(self.limit)
     }
 
     fn push(&mut self, ranked: Ranked<'a>) {
@@ -153,12 +154,12 @@ mod tests {
 
     fn ours(scores: &[f64], ids: &[PyString], top_k: usize) -> Vec<(PyString, f64)> {
         let mut best = TopK::new(if top_k == 0 { usize::MAX } else { top_k });
-        for (score, id) in scores.iter().zip(ids) {
+        for (place, (score, id)) in scores.iter().zip(ids).enumerate() {
             if best.floor().is_none_or(|floor| *score >= floor) {
-                best.offer(id, *score);
+                best.offer(id, place, *score);
             }
         }
-        best.finish().map(|(id, score)| (id.clone(), score)).collect()
+        best.finish().map(|(place, score)| (ids[place].clone(), score)).collect()
     }
 
     fn check(ids: &str, scores: &[f64], top_k: usize, expected: &str) {

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 use raw_json::{PyString, RawJson, Value, strip};
 
+use crate::SimilarityMode;
 use crate::matrix::{Matrix, Probe};
 
 /// Embeddings by node id, in order.
@@ -105,6 +106,10 @@ impl Vectors {
         self.slots.get_index_of(id)
     }
 
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &PyString> {
+        self.slots.keys()
+    }
+
     pub(crate) fn contains(&self, id: &PyString) -> bool {
         self.slots.contains_key(id)
     }
@@ -133,18 +138,27 @@ impl Vectors {
         }
     }
 
-    /// The cosine of the angle between the embedding at a place and `probe`, which is as long.
-    pub(crate) fn cosine(&self, at: usize, probe: &Probe) -> f64 {
+    /// The numbers of the embedding at a place; `None` if it is no list of numbers.
+    pub(crate) fn numbers_at(&self, at: usize) -> Option<Vec<f64>> {
         match &self.slots[at] {
-            Slot::Row(row) => self.matrix.cosine(*row, probe),
-            Slot::Aside(raw) => numbers(raw).map_or(f64::NAN, |numbers| Probe::new(&numbers).cosine(probe)),
+            Slot::Row(row) => Some(self.matrix.row(*row)),
+            Slot::Aside(raw) => numbers(raw),
         }
     }
 
-    /// What [`cosine`](Self::cosine) cannot exceed, where that is much cheaper to find.
-    pub(crate) fn cosine_bound(&self, at: usize, probe: &Probe) -> Option<f64> {
+    /// How similar the embedding at a place is to `probe`, which is as long. Not finite if it has no direction, or none
+    /// that can be compared.
+    pub(crate) fn similarity(&self, at: usize, probe: &Probe, mode: SimilarityMode) -> f64 {
         match &self.slots[at] {
-            Slot::Row(row) => self.matrix.cosine_bound(*row, probe),
+            Slot::Row(row) => self.matrix.similarity(*row, probe, mode),
+            Slot::Aside(raw) => numbers(raw).map_or(f64::NAN, |numbers| probe.similarity(&Probe::new(&numbers), mode)),
+        }
+    }
+
+    /// What [`similarity`](Self::similarity) cannot exceed, where that is much cheaper to find.
+    pub(crate) fn bound(&self, at: usize, probe: &Probe, mode: SimilarityMode) -> Option<f64> {
+        match &self.slots[at] {
+            Slot::Row(row) => self.matrix.bound(*row, probe, mode),
             Slot::Aside(_) => None,
         }
     }

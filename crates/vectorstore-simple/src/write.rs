@@ -4,7 +4,8 @@ use std::io;
 
 use raw_json::{Dialect, JsonWriter, Object, PyString, Value};
 
-use crate::load::{EMBEDDINGS, METADATA, REF_DOC_IDS};
+use crate::SimilarityMode;
+use crate::load::{EMBEDDINGS, METADATA, REF_DOC_IDS, SIMILARITY};
 use crate::state::State;
 use crate::vectors::Stored;
 
@@ -45,12 +46,21 @@ impl State {
                 json.end_object()?;
             }
         }
+        if let Some(mode) = self.recorded_similarity() {
+            json.key(&SIMILARITY.into())?;
+            json.string(&mode.name().into())?;
+        }
         for (key, raw) in &self.other {
             json.key(key)?;
             json.raw(raw)?;
         }
         json.end_object()?;
         json.finish().map(drop)
+    }
+
+    /// What the file says of how embeddings are compared: nothing if it is as LlamaIndex does.
+    fn recorded_similarity(&self) -> Option<SimilarityMode> {
+        (self.similarity != SimilarityMode::default()).then_some(self.similarity)
     }
 
     /// The same as [`write`](Self::write) makes, as a value.
@@ -67,7 +77,8 @@ impl State {
         };
         let known =
             [(EMBEDDINGS, Value::Object(embeddings)), (REF_DOC_IDS, Value::Object(ref_doc_ids)), (METADATA, metadata)];
-        let known = known.into_iter().map(|(key, value)| (PyString::from(key), value));
+        let similarity = self.recorded_similarity().map(|mode| (SIMILARITY, mode.name().into()));
+        let known = known.into_iter().chain(similarity).map(|(key, value)| (PyString::from(key), value));
         Value::Object(known.chain(self.other.iter().map(|(key, raw)| (key.clone(), raw.value()))).collect())
     }
 }

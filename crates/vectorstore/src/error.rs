@@ -82,6 +82,44 @@ pub enum Error {
         /// The mode.
         mode: VectorStoreQueryMode,
     },
+    /// A number of a query is `NaN` or infinite.
+    #[error("the query's {name} is {value}; give a finite number")]
+    QueryNumber {
+        /// The field.
+        name: &'static str,
+        /// The number.
+        value: f64,
+    },
+    /// Something that should be LlamaIndex's JSON of filters is not.
+    #[error("cannot read a filter: {place} {problem}")]
+    Filter {
+        /// The field, with the path to it.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A filter cannot be applied to what a node has under its key.
+    #[error(
+        "node '{id}': filter `{filter}` cannot be applied to {found}; correct the filter or the node's metadata, or ask \
+         with Mismatch::NoMatch, which passes over such nodes"
+    )]
+    FilterMismatch {
+        /// The node.
+        id: PyString,
+        /// The filter.
+        filter: String,
+        /// The type of the node's value.
+        found: &'static str,
+    },
+    /// A query filters by metadata, and the store was persisted without any.
+    #[error("the store was persisted without metadata, so nothing can be filtered by it; add the nodes again")]
+    NoMetadata,
+    /// A query filters by metadata, and the store has none of this node.
+    #[error("the store has no metadata of node '{id}' to filter by; add the node again, or delete it")]
+    NodeWithoutMetadata {
+        /// The node.
+        id: PyString,
+    },
     /// A node cannot be stored as it is.
     #[error(transparent)]
     Node(#[from] schema::Error),

@@ -1,18 +1,26 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
-mod metadata;
+mod store;
+
+mod filters;
 mod query;
+mod selection;
+
+mod metadata;
 mod registry;
 pub mod sniff;
-mod store;
 
 #[cfg(feature = "behavior")]
 pub mod behavior;
 
 pub use error::{Error, Result};
+pub use filters::{
+    Field, Filter, FilterCondition, FilterOperator, FilterValue, MetadataFilter, MetadataFilters, Mismatch, field,
+};
 pub use metadata::{NO_REF_DOC, metadata_dict, recorded_ref_doc_id};
-pub use query::{VectorStoreQuery, VectorStoreQueryMode, VectorStoreQueryResult};
+pub use query::{Learner, MmrPenalty, VectorStoreQuery, VectorStoreQueryMode, VectorStoreQueryResult};
 pub use registry::{VectorStoreLoader, VectorStoreRegistry};
+pub use selection::NodeSelection;
 pub use sniff::sniff;
 pub use store::VectorStore;

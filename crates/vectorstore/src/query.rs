@@ -2,26 +2,41 @@ use std::fmt;
 
 use raw_json::PyString;
 
+use crate::{MetadataFilters, Mismatch, NodeSelection};
+
 /// What to look for in a vector store.
 ///
 /// ```
-/// use vectorstore::VectorStoreQuery;
+/// use vectorstore::{VectorStoreQuery, VectorStoreQueryMode, field};
 ///
-/// let query = VectorStoreQuery::new([0.5, -1.0]).with_top_k(10).with_node_ids(["n1", "n2"]);
+/// let query = VectorStoreQuery::new([0.5, -1.0])
+///     .with_top_k(10)
+///     .with_filters(field("year").ge(2023) & !field("lang").eq("de"))
+///     .with_similarity_cutoff(0.7);
+/// let diverse = query.with_mode(VectorStoreQueryMode::Mmr).with_mmr_threshold(0.3);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct VectorStoreQuery {
     /// The embedding that results are compared with.
     pub query_embedding: Option<Vec<f64>>,
-    /// How many results; 1 by default. As in LlamaIndex, `None` and 0 stand for all, and a negative number for none.
+    /// How many results; 1 by default. As in LlamaIndex, `None` and 0 stand for all, and a negative number for none; in
+    /// modes that fit a learner, 0 stands for none and a negative number for all but so many of the last.
     pub similarity_top_k: Option<i64>,
     /// How results are found.
     pub mode: VectorStoreQueryMode,
-    /// Only these nodes, if given; none of them, if it is empty. Ids that are not there are passed over.
-    pub node_ids: Option<Vec<PyString>>,
-    /// Only nodes of these documents, if given; none, if it is empty. Nodes without a document are found under `None`.
-    pub doc_ids: Option<Vec<PyString>>,
+    /// Which nodes are looked at.
+    pub selection: NodeSelection,
+    /// Results with a lower similarity are left out, and so are those without one.
+    pub similarity_cutoff: Option<f64>,
+    /// For mode [`Mmr`](VectorStoreQueryMode::Mmr): how much nearness to the query counts, against being far from what
+    /// was picked before. From 0 to 1; 0.5 if it is not given.
+    pub mmr_threshold: Option<f64>,
+    /// For mode [`Mmr`](VectorStoreQueryMode::Mmr): what was picked before.
+    pub mmr_penalty: MmrPenalty,
+    /// For the modes [`LinearRegression`](VectorStoreQueryMode::LinearRegression) and
+    /// [`LogisticRegression`](VectorStoreQueryMode::LogisticRegression): what is fitted.
+    pub learner: Learner,
 }
 
 impl VectorStoreQuery {
@@ -47,14 +62,56 @@ impl VectorStoreQuery {
     /// Looks at these nodes only.
     #[must_use]
     pub fn with_node_ids(mut self, node_ids: impl IntoIterator<Item = impl Into<PyString>>) -> Self {
-        self.node_ids = Some(node_ids.into_iter().map(Into::into).collect());
+        self.selection = self.selection.with_node_ids(node_ids);
         self
     }
 
     /// Looks at nodes of these documents only.
     #[must_use]
     pub fn with_doc_ids(mut self, doc_ids: impl IntoIterator<Item = impl Into<PyString>>) -> Self {
-        self.doc_ids = Some(doc_ids.into_iter().map(Into::into).collect());
+        self.selection = self.selection.with_doc_ids(doc_ids);
+        self
+    }
+
+    /// Looks at nodes only whose metadata passes.
+    #[must_use]
+    pub fn with_filters(mut self, filters: impl Into<MetadataFilters>) -> Self {
+        self.selection = self.selection.with_filters(filters);
+        self
+    }
+
+    /// Sets what becomes of a node whose metadata a filter cannot be applied to.
+    #[must_use]
+    pub fn with_mismatch(mut self, mismatch: Mismatch) -> Self {
+        self.selection = self.selection.with_mismatch(mismatch);
+        self
+    }
+
+    /// Leaves out results with a lower similarity.
+    #[must_use]
+    pub fn with_similarity_cutoff(mut self, similarity_cutoff: impl Into<Option<f64>>) -> Self {
+        self.similarity_cutoff = similarity_cutoff.into();
+        self
+    }
+
+    /// Sets how much nearness to the query counts in mode [`Mmr`](VectorStoreQueryMode::Mmr), from 0 to 1.
+    #[must_use]
+    pub fn with_mmr_threshold(mut self, mmr_threshold: impl Into<Option<f64>>) -> Self {
+        self.mmr_threshold = mmr_threshold.into();
+        self
+    }
+
+    /// Sets what results must be far from in mode [`Mmr`](VectorStoreQueryMode::Mmr).
+    #[must_use]
+    pub fn with_mmr_penalty(mut self, mmr_penalty: MmrPenalty) -> Self {
+        self.mmr_penalty = mmr_penalty;
+        self
+    }
+
+    /// Sets what the two modes that are named after regressions fit.
+    #[must_use]
+    pub fn with_learner(mut self, learner: Learner) -> Self {
+        self.learner = learner;
         self
     }
 }
@@ -65,10 +122,37 @@ impl Default for VectorStoreQuery {
             query_embedding: None,
             similarity_top_k: Some(1),
             mode: VectorStoreQueryMode::Default,
-            node_ids: None,
-            doc_ids: None,
+            selection: NodeSelection::default(),
+            similarity_cutoff: None,
+            mmr_threshold: None,
+            mmr_penalty: MmrPenalty::default(),
+            learner: Learner::default(),
         }
     }
+}
+
+/// What a result must be far from in mode [`Mmr`](VectorStoreQueryMode::Mmr).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MmrPenalty {
+    /// The result picked last, as in LlamaIndex: what is like an earlier one may come again.
+    #[default]
+    LastPick,
+    /// The most similar of all results picked so far: maximal marginal relevance as Carbonell and Goldstein define it
+    /// ("The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing Summaries", 1998).
+    AllPicks,
+}
+
+/// What the modes [`LinearRegression`](VectorStoreQueryMode::LinearRegression) and
+/// [`LogisticRegression`](VectorStoreQueryMode::LogisticRegression) fit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Learner {
+    /// What the mode is named after.
+    #[default]
+    AsNamed,
+    /// A support vector machine whatever the mode, which is what LlamaIndex does.
+    AlwaysSvm,
 }
 
 /// How a query's results are found. No store supports every mode.
@@ -86,17 +170,35 @@ pub enum VectorStoreQueryMode {
     TextSearch,
     /// By embeddings and texts, re-ranked by the service.
     SemanticHybrid,
-    /// By a support vector machine that is fitted to tell the query from the nodes.
+    /// By a linear support vector machine that is fitted to tell the query from the nodes; the similarity is a node's
+    /// distance from the plane between them.
     Svm,
-    /// By a logistic regression.
+    /// By a logistic regression of whether it is the query; the similarity is the log-odds.
     LogisticRegression,
-    /// By a linear regression.
+    /// By a linear regression, by least squares, of 1 for the query and 0 for every node. Where nodes are fewer than
+    /// dimensions all of them are usually met exactly, and nothing is told apart.
     LinearRegression,
-    /// By maximal marginal relevance: near to the query, but not to each other.
+    /// By maximal marginal relevance: near to the query, but not to each other. The first result is the nearest; each
+    /// next one has the greatest *t*·sim(query) − (1−*t*)·sim(picked), where *t* is
+    /// [`mmr_threshold`](VectorStoreQuery::mmr_threshold) and [`MmrPenalty`] says which picked one. That is also the
+    /// similarity a result is told with.
     Mmr,
 }
 
 impl VectorStoreQueryMode {
+    /// Every mode.
+    pub const ALL: [Self; 9] = [
+        Self::Default,
+        Self::Sparse,
+        Self::Hybrid,
+        Self::TextSearch,
+        Self::SemanticHybrid,
+        Self::Svm,
+        Self::LogisticRegression,
+        Self::LinearRegression,
+        Self::Mmr,
+    ];
+
     /// LlamaIndex's name.
     pub fn name(self) -> &'static str {
         match self {

@@ -5,7 +5,7 @@ use persist::StoreFile;
 use raw_json::{PyString, Value};
 use schema::Node;
 
-use crate::{Result, VectorStoreQuery, VectorStoreQueryResult};
+use crate::{NodeSelection, Result, VectorStoreQuery, VectorStoreQueryResult};
 
 /// Embeddings of nodes, each under its node's id.
 ///
@@ -32,11 +32,14 @@ pub trait VectorStore: Debug + Send + Sync + 'static {
     /// If the store beneath fails.
     async fn delete(&self, ref_doc_id: &PyString) -> Result<usize>;
 
-    /// Deletes nodes and returns how many of them were there. No ids, no deletes.
+    /// Deletes the nodes that are meant and returns how many there were. A selection that
+    /// [asks for nothing](NodeSelection::is_unrestricted) deletes nothing; [`clear`](Self::clear) deletes all.
     ///
     /// # Errors
-    /// If the store beneath fails.
-    async fn delete_nodes(&self, node_ids: &[PyString]) -> Result<usize>;
+    /// [`FilterMismatch`](crate::Error::FilterMismatch), [`NoMetadata`](crate::Error::NoMetadata) and
+    /// [`NodeWithoutMetadata`](crate::Error::NodeWithoutMetadata), and then nothing is deleted; otherwise what the store
+    /// beneath reports.
+    async fn delete_nodes(&self, selection: &NodeSelection) -> Result<usize>;
 
     /// Deletes all nodes.
     ///
@@ -53,7 +56,9 @@ pub trait VectorStore: Debug + Send + Sync + 'static {
     /// The nodes that are nearest to a query, nearest first.
     ///
     /// # Errors
-    /// [`UnsupportedMode`](crate::Error::UnsupportedMode); if the store has embeddings the query cannot be
+    /// [`UnsupportedMode`](crate::Error::UnsupportedMode) and [`QueryNumber`](crate::Error::QueryNumber); of filters,
+    /// [`FilterMismatch`](crate::Error::FilterMismatch), [`NoMetadata`](crate::Error::NoMetadata) and
+    /// [`NodeWithoutMetadata`](crate::Error::NodeWithoutMetadata); if the store has embeddings the query cannot be
     /// compared with, [`QueryDimension`](crate::Error::QueryDimension), [`Ragged`](crate::Error::Ragged) or
     /// [`Unreadable`](crate::Error::Unreadable); otherwise what the store beneath reports.
     async fn query(&self, query: &VectorStoreQuery) -> Result<VectorStoreQueryResult>;

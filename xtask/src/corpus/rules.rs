@@ -49,6 +49,7 @@ rules! {
     RENAMED_VECTOR_FILE = "D24", "directories of 0.6 to 0.8 open as they are";
     COPIES = "D25", "what a store returns is a copy, which later changes do not touch";
     GRAPH_VALUES = "D26", "values in a graph's lists that are no strings stay what they are";
+    NESTED_FILTERS = "D35", "groups of filters may hold groups";
 }
 
 /// Fails if a rule is not explained in `docs/compatibility.md`.

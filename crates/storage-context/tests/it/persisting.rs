@@ -220,7 +220,7 @@ impl VectorStore for OtherStore {
     async fn delete(&self, _: &PyString) -> vectorstore::Result<usize> {
         Ok(0)
     }
-    async fn delete_nodes(&self, _: &[PyString]) -> vectorstore::Result<usize> {
+    async fn delete_nodes(&self, _: &vectorstore::NodeSelection) -> vectorstore::Result<usize> {
         Ok(0)
     }
     async fn clear(&self) -> vectorstore::Result<()> {

@@ -17,7 +17,7 @@ fn touched(text: &str) -> String {
     let store = load(text);
     let before = revision(&store);
     block_on(store.add(&[node("t", &[1.0, 2.0])])).unwrap();
-    assert_eq!(block_on(store.delete_nodes(&["t".into()])).unwrap(), 1);
+    assert_eq!(block_on(store.delete_nodes(&these(&["t".into()]))).unwrap(), 1);
     assert_ne!(revision(&store), before);
     dump(&store)
 }
@@ -38,7 +38,7 @@ fn what_changes_nothing_leaves_the_file_unchanged() {
     block_on(store.add(&[n1.clone(), node("n2", &[1.0, -0.0])])).unwrap();
     block_on(store.add(&[])).unwrap();
     block_on(store.delete(&"doc-9".into())).unwrap();
-    block_on(store.delete_nodes(&["n9".into()])).unwrap();
+    block_on(store.delete_nodes(&these(&["n9".into()]))).unwrap();
     block_on(load("{}").clear()).unwrap();
     assert_eq!(revision(&store), before);
     for different in [n1.clone().with_metadata("author", "B"), n1.with_source("d"), node("n2", &[1.0, 0.0])] {
@@ -171,7 +171,7 @@ fn the_dimension_is_that_of_what_is_there() {
     assert_eq!(store.dimension(), Some(3));
     let failed = block_on(store.add(&[node("b", &[1.0])])).unwrap_err();
     assert!(matches!(failed, Error::Dimension { expected: 3, found: 1, .. }));
-    block_on(store.delete_nodes(&["a".into()])).unwrap();
+    block_on(store.delete_nodes(&these(&["a".into()]))).unwrap();
     block_on(store.add(&[node("b", &[1.0])])).unwrap();
     assert_eq!(store.dimension(), Some(1));
 }

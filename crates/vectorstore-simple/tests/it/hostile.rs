@@ -63,7 +63,7 @@ fn use_it(store: &SimpleVectorStore) {
     let _ = block_on(store.get(&"a".into()));
     let _ = block_on(store.add(&[node("b", &[1.0, 2.0]), node("z", &[0.1, 0.2])]));
     block_on(store.delete(&"None".into())).unwrap();
-    block_on(store.delete_nodes(&["a".into(), "c".into()])).unwrap();
+    block_on(store.delete_nodes(&these(&["a".into(), "c".into()]))).unwrap();
     parse(&dump(store));
     block_on(store.clear()).unwrap();
     assert_eq!(block_on(store.count()).unwrap(), Some(0));
@@ -105,7 +105,7 @@ fn deep_and_long_files_are_read_in_linear_time() {
     let store = load(&format!("{{\"embedding_dict\": {{{}}}}}", rows.join(", ")));
     assert_eq!(block_on(store.count()).unwrap(), Some(20_000));
     let ids: Vec<PyString> = (0..20_000).map(|i| format!("n{i}").into()).collect();
-    assert_eq!(block_on(store.delete_nodes(&ids)).unwrap(), 20_000);
+    assert_eq!(block_on(store.delete_nodes(&these(&ids))).unwrap(), 20_000);
     // The same key again and again.
     let again = "\"a\": [0.5], \"a\": null, ".repeat(20_000);
     assert_eq!(get(&load(&format!("{{\"embedding_dict\": {{{again}\"a\": [1.5]}}}}")), "a"), Some(vec![1.5]));

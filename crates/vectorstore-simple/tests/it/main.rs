@@ -4,14 +4,16 @@
 mod files;
 mod hostile;
 mod model;
+mod modes;
 mod numbers;
 mod search;
+mod sharing;
 
 use persist::Revision;
 use pollster::block_on;
 use raw_json::{Object, PyString, RawJson, Text, Value};
 use schema::Node;
-use vectorstore::{VectorStore, VectorStoreQuery};
+use vectorstore::{NodeSelection, VectorStore, VectorStoreQuery};
 use vectorstore_simple::SimpleVectorStore;
 
 mod behavior {
@@ -42,6 +44,10 @@ fn parse(text: &str) -> Value {
 
 fn node(id: &str, embedding: &[f64]) -> Node {
     Node::text("text").with_id(id).with_embedding(embedding)
+}
+
+fn these(ids: &[PyString]) -> NodeSelection {
+    NodeSelection::default().with_node_ids(ids)
 }
 
 fn get(store: &SimpleVectorStore, id: &str) -> Option<Vec<f64>> {

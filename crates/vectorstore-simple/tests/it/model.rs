@@ -106,7 +106,7 @@ proptest! {
                 Op::DeleteNodes(ids) => {
                     let ids: Vec<PyString> = ids.iter().map(PyString::from).collect();
                     let expected = model.remove(|id| ids.contains(id));
-                    prop_assert_eq!(block_on(store.delete_nodes(&ids)).unwrap(), expected);
+                    prop_assert_eq!(block_on(store.delete_nodes(&these(&ids))).unwrap(), expected);
                 }
                 Op::Clear => {
                     model = Model::default();

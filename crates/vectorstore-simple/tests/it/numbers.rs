@@ -66,7 +66,7 @@ proptest! {
         expected[last].1 = first;
         check(&store, &expected)?;
         let gone: Vec<PyString> = (0..rows.len()).filter(|i| deleted[*i]).map(|i| i.to_string().into()).collect();
-        prop_assert_eq!(block_on(store.delete_nodes(&gone)).unwrap(), gone.len());
+        prop_assert_eq!(block_on(store.delete_nodes(&these(&gone))).unwrap(), gone.len());
         expected.retain(|(id, _)| !deleted[*id]);
         check(&store, &expected)?;
         // They come back one by one, each to the end.
@@ -83,7 +83,7 @@ fn many_blocks_lose_no_row() {
     let rows: Vec<Vec<f64>> = (0..900).map(|i| (0..768).map(|j| f64::from(i * 768 + j) / 1024.0).collect()).collect();
     let store = SimpleVectorStore::from_dict(&dict_of(&rows)).unwrap();
     let third: Vec<PyString> = (0..900).filter(|i| i % 3 == 1).map(|i| i.to_string().into()).collect();
-    block_on(store.delete_nodes(&third)).unwrap();
+    block_on(store.delete_nodes(&these(&third))).unwrap();
     block_on(store.add(&[node("899", &rows[1]), node("1", &[1.0 / 3.0; 768])])).unwrap();
     assert_eq!(block_on(store.count()).unwrap(), Some(601));
     for i in (0..899).filter(|i| i % 3 != 1) {

@@ -96,7 +96,7 @@ fn the_same_numbers_score_the_same_however_they_are_kept() {
     let doubles = singles.clone();
     let before = search(&singles, &query);
     block_on(doubles.add(&[node("true doubles", &[1.0 / 3.0; 40])])).unwrap();
-    block_on(doubles.delete_nodes(&["true doubles".into()])).unwrap();
+    block_on(doubles.delete_nodes(&these(&["true doubles".into()]))).unwrap();
     assert_eq!(search(&doubles, &query), before);
 }
 

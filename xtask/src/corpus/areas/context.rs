@@ -256,7 +256,7 @@ impl VectorStore for ElsewhereStore {
         Ok(0)
     }
 
-    async fn delete_nodes(&self, _: &[PyString]) -> vectorstore::Result<usize> {
+    async fn delete_nodes(&self, _: &vectorstore::NodeSelection) -> vectorstore::Result<usize> {
         Ok(0)
     }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use colca::docstore;
 use colca::prelude::*;
 use colca::raw_json::Object;
-use colca::vectorstore;
+use colca::vectorstore::{self, NodeSelection};
 
 use super::docstore::{by_hash, ok};
 use super::vectors;
@@ -184,7 +184,7 @@ enum Op {
     VectorAdd { nodes: Vec<Node> },
     VectorGet { id: PyString },
     VectorDelete { ref_doc_id: PyString },
-    VectorDeleteNodes { node_ids: Option<Vec<PyString>> },
+    VectorDeleteNodes { selection: NodeSelection },
     VectorQuery { question: Value },
     GraphGet { subj: PyString },
     GraphUpsert { triplet: [PyString; 3] },
@@ -225,12 +225,7 @@ impl Op {
             "vs.add" => Self::VectorAdd { nodes: nodes()? },
             "vs.get" => Self::VectorGet { id: text("id")? },
             "vs.delete" => Self::VectorDelete { ref_doc_id: text("ref_doc_id")? },
-            "vs.delete_nodes" if op.get("filters").is_none_or(Value::is_null) => Self::VectorDeleteNodes {
-                node_ids: op
-                    .get("node_ids")
-                    .and_then(Value::as_array)
-                    .map(|ids| ids.iter().filter_map(Value::as_str).cloned().collect()),
-            },
+            "vs.delete_nodes" => Self::VectorDeleteNodes { selection: vectors::selection(op)? },
             "vs.query" => Self::VectorQuery { question: op.clone() },
             "graph.get" => Self::GraphGet { subj: text("subj")? },
             "graph.upsert_triplet" => Self::GraphUpsert { triplet: triplet()? },
@@ -273,9 +268,8 @@ impl Op {
             Self::VectorDelete { ref_doc_id } => {
                 vectors()?.delete(ref_doc_id).await.map(|_| Value::Null).map_err(vector_error)
             }
-            Self::VectorDeleteNodes { node_ids } => {
-                let ids = node_ids.clone().unwrap_or_default();
-                vectors()?.delete_nodes(&ids).await.map(|_| Value::Null).map_err(vector_error)
+            Self::VectorDeleteNodes { selection } => {
+                vectors()?.delete_nodes(selection).await.map(|_| Value::Null).map_err(vector_error)
             }
             // Compared hit by hit in `judge_result`, which asks again.
             Self::VectorQuery { question } => {
@@ -407,7 +401,7 @@ impl Op {
                 (has(theirs) && !has(ours)).then_some(rules::GRAPH_DELETE)
             }
             ("vector_store", Self::VectorAdd { .. }) if python_error(result).is_some() => Some(rules::PREPARED_ADDS),
-            ("vector_store", Self::VectorDeleteNodes { node_ids: None }) => {
+            ("vector_store", Self::VectorDeleteNodes { selection }) if selection.is_unrestricted() => {
                 let rows = |store: &Value| {
                     store.get("default").and_then(|s| s.get("embedding_dict")?.as_object().map(Object::len))
                 };

@@ -2,15 +2,14 @@
 
 use anyhow::Result;
 use colca::prelude::*;
-use colca::vectorstore::{self, VectorStoreQueryMode};
+use colca::vectorstore::{
+    self, Filter, FilterOperator, Learner, MetadataFilter, MetadataFilters, NodeSelection, VectorStoreQueryMode,
+};
 
 use super::docstore::ok;
 use super::{Answers, Area, Case, Outcome};
 use crate::corpus::expected::{difference, python_error, short, untag};
 use crate::corpus::rules::{self, Rule};
-
-/// How far two similarities may lie apart: LlamaIndex's come from a library that does not say in which order it adds.
-const TOLERANCE: f64 = 1e-9;
 
 pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers) -> Result<()> {
     let Some(expected) = case.expect.get("vector_stores").map(untag) else { return Ok(()) };
@@ -72,61 +71,93 @@ fn data_rule(case: &Case, namespace: &str, expected: &Value, ours: &Value) -> Op
 /// One query, answered and compared.
 pub(super) async fn query(store: &dyn VectorStore, dict: &Value, question: &Value, expected: &Value) -> Outcome {
     let Some(asked) = read(question) else { return Outcome::NotYet };
-    if asked.mode != VectorStoreQueryMode::Default || question.get("filters").is_some_and(|filters| !filters.is_null())
-    {
-        return Outcome::NotYet;
-    }
     let ours = store.query(&asked).await;
+    let tolerance = tolerance(&asked);
     match (python_error(expected), ours) {
-        (None, Ok(ours)) => match same_hits(expected, &ours) {
+        (None, Ok(ours)) => match same_hits(expected, &ours, tolerance) {
             None => Outcome::Passed,
             Some(why) => {
                 deviation(store, dict, &asked, expected).await.map_or(Outcome::Failed(why), Outcome::Deviation)
             }
         },
-        (Some((kind, message)), Err(e))
-            if kind == "ValueError" && python_message(dict, &asked, &e) == Some(message.clone()) =>
+        (Some(theirs), Err(e)) if python_says(dict, &asked, &e) == Some(theirs.clone()) => Outcome::Passed,
+        (Some((kind, message)), Ok(_)) if kind == "ValueError" && message == NESTED && has_groups(&asked) => {
+            Outcome::Deviation(rules::NESTED_FILTERS)
+        }
+        // It looks for the next result under the id of the one before, or of none.
+        (Some((kind, _)), Ok(ours))
+            if kind == "KeyError"
+                && asked.mode == VectorStoreQueryMode::Mmr
+                && ours.similarities.iter().any(|x| x.is_nan()) =>
         {
-            Outcome::Passed
+            Outcome::Deviation(rules::NEVER_WINS)
         }
         (Some((kind, message)), ours) => Outcome::Failed(format!("LlamaIndex: {kind}: {message}; ours: {ours:?}")),
         (None, Err(e)) => Outcome::Failed(format!("ours: {e}")),
     }
 }
 
+/// What LlamaIndex says of groups in groups.
+const NESTED: &str = "Nested MetadataFilters are not supported.";
+
+fn has_groups(asked: &VectorStoreQuery) -> bool {
+    let filters = asked.selection.filters.iter().flat_map(|filters| &filters.filters);
+    filters.into_iter().any(|filter| matches!(filter, Filter::Group(_)))
+}
+
 fn read(question: &Value) -> Option<VectorStoreQuery> {
-    let mode = match question.get("mode").and_then(Value::as_str).map(ToString::to_string).as_deref() {
-        None | Some("default") => VectorStoreQueryMode::Default,
-        Some("mmr") => VectorStoreQueryMode::Mmr,
-        Some("sparse") => VectorStoreQueryMode::Sparse,
-        _ => return None,
+    let mode = match question.get("mode").and_then(Value::as_str) {
+        None => VectorStoreQueryMode::Default,
+        Some(name) => VectorStoreQueryMode::ALL.into_iter().find(|mode| *name == *mode.name())?,
     };
     let floats = |value: &Value| value.as_array()?.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>();
-    let ids = |key: &str| {
-        let items = question.get(key)?.as_array()?;
-        Some(items.iter().filter_map(Value::as_str).cloned().collect::<Vec<_>>())
-    };
-    let mut query = VectorStoreQuery::new(question.get("embedding").and_then(floats)?).with_mode(mode);
+    let mut query = VectorStoreQuery::new(question.get("embedding").and_then(floats)?)
+        .with_mode(mode)
+        .with_learner(Learner::AlwaysSvm)
+        .with_mmr_threshold(question.get("mmr_threshold").and_then(Value::as_f64));
     query.similarity_top_k = match question.get("top_k") {
         None => Some(1),
         Some(Value::Int(k)) => Some(*k),
         Some(_) => None,
     };
-    query.node_ids = ids("node_ids");
-    query.doc_ids = ids("doc_ids");
+    query.selection = selection(question)?;
     Some(query)
 }
 
-/// Why the hits differ: ids in order, similarities within the tolerance. Ids whose similarities are that close may
-/// change places.
-fn same_hits(expected: &Value, ours: &VectorStoreQueryResult) -> Option<String> {
+/// The restrictions of a query or a deletion.
+pub(super) fn selection(question: &Value) -> Option<NodeSelection> {
+    let ids = |key: &str| {
+        let items = question.get(key)?.as_array()?;
+        Some(items.iter().filter_map(Value::as_str).cloned().collect::<Vec<_>>())
+    };
+    let mut selection = NodeSelection::default();
+    selection.node_ids = ids("node_ids");
+    selection.doc_ids = ids("doc_ids");
+    if let Some(filters) = question.get("filters").filter(|filters| !filters.is_null()) {
+        selection.filters = Some(MetadataFilters::from_value(filters).ok()?);
+    }
+    Some(selection)
+}
+
+/// How far two similarities may lie apart, in proportion and in absolute terms: LlamaIndex's come from a library that
+/// does not say in which order it adds, and in MMR they are differences. A learner is fitted until it is good enough.
+fn tolerance(asked: &VectorStoreQuery) -> [f64; 2] {
+    match asked.mode {
+        VectorStoreQueryMode::Default => [1e-9, 0.0],
+        VectorStoreQueryMode::Mmr => [1e-9, 1e-12],
+        _ => [1e-4, 1e-4],
+    }
+}
+
+/// Why the hits differ: ids in order, similarities within the tolerance.
+fn same_hits(expected: &Value, ours: &VectorStoreQueryResult, tolerance: [f64; 2]) -> Option<String> {
     let hits = |key: &str| expected.get("ok").and_then(|ok| ok.get(key)).and_then(Value::as_array).unwrap_or_default();
     let (ids, scores) = (hits("ids"), hits("similarities"));
     let told = || format!("expected {}, got {:?} {:?}", short(expected), ours.ids, ours.similarities);
     if ids.len() != ours.ids.len() || scores.len() != ours.similarities.len() || ids.len() != scores.len() {
         return Some(told());
     }
-    let same = scores.iter().zip(&ours.similarities).all(|(a, b)| same_score(a, *b))
+    let same = scores.iter().zip(&ours.similarities).all(|(a, b)| same_score(a, *b, tolerance))
         && ids.iter().zip(&ours.ids).all(|(a, b)| a.as_str() == Some(b));
     (!same).then(told)
 }
@@ -138,12 +169,13 @@ async fn deviation(
     asked: &VectorStoreQuery,
     expected: &Value,
 ) -> Option<&'static Rule> {
-    if asked.doc_ids.is_some() {
+    let tolerance = tolerance(asked);
+    if asked.selection.doc_ids.is_some() {
         // Without the restriction, which LlamaIndex ignores, it must be the same.
         let mut unrestricted = asked.clone();
-        unrestricted.doc_ids = None;
+        unrestricted.selection.doc_ids = None;
         let all = store.query(&unrestricted).await.ok()?;
-        return same_hits(expected, &all).is_none().then_some(rules::DOC_IDS);
+        return same_hits(expected, &all, tolerance).is_none().then_some(rules::DOC_IDS);
     }
     let finite = |row: &[f64]| row.iter().all(|x| x.is_finite()) && row.iter().any(|&x| x != 0.0);
     let query_finite = asked.query_embedding.as_deref().is_some_and(finite);
@@ -163,7 +195,7 @@ async fn deviation(
     let ours = store.query(asked).await.ok()?;
     let agrees = hits("ids").iter().zip(hits("similarities")).all(|(id, score)| {
         let at = everything.ids.iter().position(|known| id.as_str() == Some(known));
-        at.is_some_and(|at| same_score(score, everything.similarities[at]))
+        at.is_some_and(|at| same_score(score, everything.similarities[at], tolerance))
     });
     let count = hits("ids").len() == ours.ids.len() && hits("similarities").len() == ours.ids.len();
     let comparable = ours.similarities.iter().take_while(|score| !score.is_nan()).count();
@@ -172,24 +204,88 @@ async fn deviation(
     (agrees && count && sorted && rest_last).then_some(rules::NEVER_WINS)
 }
 
-/// Whether two similarities are the same but for the order in which LlamaIndex's library adds.
-fn same_score(expected: &Value, ours: f64) -> bool {
-    let close = |a: f64, b: f64| a == b || (a - b).abs() <= TOLERANCE * a.abs().max(b.abs());
+/// Whether two similarities are the same but for the tolerance.
+fn same_score(expected: &Value, ours: f64, [relative, absolute]: [f64; 2]) -> bool {
+    let close = |a: f64, b: f64| a == b || (a - b).abs() <= (relative * a.abs().max(b.abs())).max(absolute);
     matches!(expected, Value::Float(a) if close(*a, ours) || (a.is_nan() && ours.is_nan()))
 }
 
-/// What LlamaIndex's library says of lengths that do not fit.
-fn python_message(dict: &Value, asked: &VectorStoreQuery, ours: &vectorstore::Error) -> Option<String> {
+/// The type and message of the error that LlamaIndex raises where ours is this.
+pub(super) fn python_says(
+    dict: &Value,
+    asked: &VectorStoreQuery,
+    ours: &vectorstore::Error,
+) -> Option<(String, String)> {
+    let value_error = |message: String| Some(("ValueError".to_owned(), message));
+    let not_aligned = |query: usize, stored: usize| {
+        value_error(format!("shapes ({query},) and ({stored},) not aligned: {query} (dim 0) != {stored} (dim 0)"))
+    };
     match ours {
-        vectorstore::Error::QueryDimension { stored, query, .. } => {
-            Some(format!("shapes ({query},) and ({stored},) not aligned: {query} (dim 0) != {stored} (dim 0)"))
+        vectorstore::Error::QueryDimension { stored, query, .. } => not_aligned(*query, *stored),
+        // Here it compares one by one.
+        vectorstore::Error::Ragged { first_len, other_len, .. } if asked.mode == VectorStoreQueryMode::Mmr => {
+            let query = asked.query_embedding.as_ref()?.len();
+            not_aligned(query, if query == *first_len { *other_len } else { *first_len })
         }
         vectorstore::Error::Ragged { .. } => {
             let rows = dict.get("embedding_dict")?.as_object()?;
-            let n = rows.keys().filter(|id| asked.node_ids.as_ref().is_none_or(|ids| ids.contains(id))).count();
+            let node_ids = &asked.selection.node_ids;
+            let n = rows.keys().filter(|id| node_ids.as_ref().is_none_or(|ids| ids.contains(id))).count();
             let what = "setting an array element with a sequence. The requested array has an inhomogeneous shape after 1 dimensions.";
-            Some(format!("{what} The detected shape was ({n},) + inhomogeneous part."))
+            value_error(format!("{what} The detected shape was ({n},) + inhomogeneous part."))
+        }
+        vectorstore::Error::UnsupportedMode { mode, .. } => {
+            value_error(format!("Invalid query mode: VectorStoreQueryMode.{}", mode.name().to_uppercase()))
+        }
+        vectorstore::Error::NoMetadata => value_error(
+            "Cannot filter stores that were persisted without metadata. \
+             Please rebuild the store with metadata to enable filtering."
+                .to_owned(),
+        ),
+        vectorstore::Error::NodeWithoutMetadata { id } => Some(("KeyError".to_owned(), format!("'{id}'"))),
+        vectorstore::Error::FilterMismatch { id, filter, .. } => {
+            let metadata = dict.get("metadata_dict")?.get(&id.to_string())?;
+            let filters = asked.selection.filters.as_ref()?;
+            let filter = filters.fields().find(|known| known.to_string() == *filter)?;
+            let message = python_type_error(filter, metadata.get(&filter.key.to_string())?)?;
+            Some(("TypeError".to_owned(), message))
         }
         _ => None,
     }
+}
+
+/// What Python says when a filter cannot be applied.
+fn python_type_error(filter: &MetadataFilter, found: &Value) -> Option<String> {
+    let type_of = |value: &Value| match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Int(_) | Value::BigInt(_) => "int",
+        Value::Float(_) => "float",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    };
+    let not_in = |item: &Value, container: &Value| match container {
+        Value::String(_) => format!("'in <string>' requires string as left operand, not {}", type_of(item)),
+        _ => format!("argument of type '{}' is not iterable", type_of(container)),
+    };
+    let wanted = filter.value.as_value();
+    Some(match filter.operator {
+        FilterOperator::Gt | FilterOperator::Gte | FilterOperator::Lt | FilterOperator::Lte => {
+            let operator = filter.operator.name();
+            format!("'{operator}' not supported between instances of '{}' and '{}'", type_of(found), type_of(wanted))
+        }
+        FilterOperator::In | FilterOperator::Nin => not_in(found, wanted),
+        FilterOperator::Contains => not_in(wanted, found),
+        FilterOperator::Any | FilterOperator::All => match wanted {
+            Value::Array(items) => not_in(items.first()?, found),
+            Value::String(_) => not_in(wanted, found),
+            other => format!("'{}' object is not iterable", type_of(other)),
+        },
+        FilterOperator::TextMatch | FilterOperator::TextMatchInsensitive => format!(
+            "Both metadata_value and value should be strings to be used with a {} filter",
+            filter.operator.name().to_uppercase()
+        ),
+        FilterOperator::Eq | FilterOperator::Ne | FilterOperator::IsEmpty => return None,
+    })
 }

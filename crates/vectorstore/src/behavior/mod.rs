@@ -4,12 +4,19 @@
 //! alike. Numbers are such that 32 bits hold them exactly; ids look like UUIDs, since some databases take no others.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test suite fails by panicking")]
 
+mod filters;
+
 use std::sync::Arc;
 
 use raw_json::PyString;
 use schema::Node;
 
-use crate::{Error, VectorStore, VectorStoreQuery, VectorStoreQueryResult};
+use crate::{Error, MetadataFilters, NodeSelection, VectorStore, VectorStoreQuery, VectorStoreQueryResult};
+
+pub use filters::{
+    TRUTH_TABLE, filters_choose_what_is_deleted, filters_do_what_the_table_says, filters_join_other_restrictions,
+    groups_of_filters_combine,
+};
 
 /// Makes one test of each behaviour: `vector_store_behavior!(block_on, future that makes an empty store)`.
 #[macro_export]
@@ -26,6 +33,11 @@ macro_rules! vector_store_behavior {
             how_many_results
             node_ids_restrict
             doc_ids_restrict
+            filters_do_what_the_table_says
+            groups_of_filters_combine
+            filters_join_other_restrictions
+            filters_choose_what_is_deleted
+            dissimilar_results_are_cut_off
             an_empty_store_answers
             queries_that_do_not_fit_are_refused);
     };
@@ -127,11 +139,19 @@ pub async fn documents_are_deleted_with_all_their_nodes(store: Arc<dyn VectorSto
     assert_eq!(all(&*store).await, ids(&[3, 4]));
 }
 
+fn nodes(numbers: &[u32]) -> NodeSelection {
+    NodeSelection::default().with_node_ids(ids(numbers))
+}
+
 /// Only what was there counts, each node once; an empty request deletes nothing.
 pub async fn deleting_nodes_counts_what_was_there(store: Arc<dyn VectorStore>) {
     store.add(&four()).await.unwrap();
-    assert_eq!(store.delete_nodes(&[]).await.unwrap(), 0);
-    assert_eq!(store.delete_nodes(&ids(&[2, 9, 2, 4])).await.unwrap(), 2);
+    for empty in
+        [NodeSelection::default(), NodeSelection::default().with_filters(MetadataFilters::default()), nodes(&[])]
+    {
+        assert_eq!(store.delete_nodes(&empty).await.unwrap(), 0, "{empty:?}");
+    }
+    assert_eq!(store.delete_nodes(&nodes(&[2, 9, 2, 4])).await.unwrap(), 2);
     assert_eq!(all(&*store).await, ids(&[1, 3]));
 }
 
@@ -183,12 +203,23 @@ pub async fn doc_ids_restrict(store: Arc<dyn VectorStore>) {
     assert_eq!(found(&*store, query(&[101]).with_node_ids(ids(&[2, 3]))).await, ids(&[2]));
 }
 
+/// Only what is at least as similar as asked for is found, however many are wanted.
+pub async fn dissimilar_results_are_cut_off(store: Arc<dyn VectorStore>) {
+    store.add(&four()).await.unwrap();
+    let query = |cutoff: f64| VectorStoreQuery::new(NORTH).with_top_k(0).with_similarity_cutoff(cutoff);
+    assert_eq!(found(&*store, query(0.9)).await, ids(&[1]));
+    assert_eq!(found(&*store, query(0.5)).await, ids(&[1, 2]));
+    assert!(found(&*store, query(2.0)).await.is_empty());
+    let failed = store.query(&query(f64::NAN)).await.unwrap_err();
+    assert!(matches!(failed, Error::QueryNumber { name: "similarity_cutoff", .. }), "{failed}");
+}
+
 /// Nothing to find is no error.
 pub async fn an_empty_store_answers(store: Arc<dyn VectorStore>) {
     assert!(all(&*store).await.is_empty());
     assert_eq!(store.get(&id(1)).await.unwrap(), None);
     assert_eq!(store.delete(&id(101)).await.unwrap(), 0);
-    assert_eq!(store.delete_nodes(&ids(&[1])).await.unwrap(), 0);
+    assert_eq!(store.delete_nodes(&nodes(&[1])).await.unwrap(), 0);
     store.clear().await.unwrap();
 }
 
