@@ -11,7 +11,10 @@ pub use persist::{MemoryFs, PersistFs};
 pub use raw_json::{PyString, RawJson, Value};
 pub use schema::{MetadataMode, Node, NodeContent, NodeRelationship};
 pub use storage_context::{DEFAULT_PERSIST_DIR, FileNames, PersistOptions, PersistReport, StorageContext};
-pub use vectorstore::{VectorStore, VectorStoreQuery, VectorStoreQueryResult};
-pub use vectorstore_simple::SimpleVectorStore;
+pub use vectorstore::{
+    MetadataFilters, Mismatch, NodeSelection, VectorStore, VectorStoreQuery, VectorStoreQueryMode,
+    VectorStoreQueryResult, field,
+};
+pub use vectorstore_simple::{SimilarityMode, SimpleVectorStore};
 
 pub use crate::StorePath;

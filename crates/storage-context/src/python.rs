@@ -50,6 +50,9 @@ impl StorageContext {
             } else if !names.python_finds(&namespace) {
                 add(&file, "it takes a namespace to end at the first '__'".to_owned());
             }
+            if let Some(problem) = self.vector_store_of(&namespace).and_then(|store| store.python_problem()) {
+                add(&file, problem);
+            }
         }
         Ok(problems)
     }

@@ -209,6 +209,12 @@ impl VectorStore for SimpleVectorStore {
         Some(self.store_file())
     }
 
+    fn python_problem(&self) -> Option<String> {
+        let mode = self.similarity_mode();
+        let problem = || format!("it compares by cosine, not by {mode}, and drops 'similarity_mode' when it persists");
+        (mode != SimilarityMode::Cosine).then(problem)
+    }
+
     fn to_dict(&self) -> Option<Value> {
         Some(self.to_dict())
     }

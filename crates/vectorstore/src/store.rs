@@ -79,6 +79,11 @@ pub trait VectorStore: Debug + Send + Sync + 'static {
         None
     }
 
+    /// For a store in memory: what today's LlamaIndex will not understand of its file, in words.
+    fn python_problem(&self) -> Option<String> {
+        None
+    }
+
     /// For a store in memory: its content, LlamaIndex's `to_dict`. `None` if the store keeps itself.
     fn to_dict(&self) -> Option<Value> {
         None

@@ -50,6 +50,7 @@ rules! {
     COPIES = "D25", "what a store returns is a copy, which later changes do not touch";
     GRAPH_VALUES = "D26", "values in a graph's lists that are no strings stay what they are";
     NESTED_FILTERS = "D35", "groups of filters may hold groups";
+    FOREIGN_STORES = "D36", "a store of another kind has no content to tell";
 }
 
 /// Fails if a rule is not explained in `docs/compatibility.md`.

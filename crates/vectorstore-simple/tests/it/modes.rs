@@ -33,10 +33,10 @@ fn check_mmr(
     let mut picked: Vec<usize> = Vec::new();
     for (id, told) in hits {
         let score = |i: usize| {
-            let overlaps = picked.iter().map(|&p| similarity(mode, &rows[i], &rows[p]));
+            let mut overlaps = picked.iter().map(|&p| similarity(mode, &rows[i], &rows[p]));
             let penalty = match query.mmr_penalty {
                 MmrPenalty::AllPicks => overlaps.reduce(f64::max),
-                _ => overlaps.last(),
+                _ => overlaps.next_back(),
             };
             t * similarity(mode, &rows[i], embedding) - penalty.map_or(0.0, |overlap| (1.0 - t) * overlap)
         };
@@ -167,13 +167,14 @@ fn how_embeddings_are_compared_is_kept_with_them() {
         assert!(revision(&store) != before);
         assert_eq!(parse(&dump(&store)), store.to_dict());
         assert_eq!(store.to_dict().get("similarity_mode"), Some(&Value::from(name)));
+        assert!(store.python_problem().unwrap().contains(name));
         let again = load(&dump(&store));
         assert_eq!((again.similarity_mode(), nearest(&again).as_str()), (mode, expected));
         block_on(again.clear()).unwrap();
         assert_eq!(again.similarity_mode(), mode);
     }
     store.set_similarity_mode(SimilarityMode::Cosine);
-    assert_eq!(dump(&store), file);
+    assert_eq!((dump(&store), store.python_problem()), (file, None));
     for unknown in ["\"manhattan\"", "null", "1"] {
         let text = format!(r#"{{"similarity_mode": {unknown}}}"#);
         let failed = SimpleVectorStore::from_text(&Text::from(text.as_str())).unwrap_err().to_string();

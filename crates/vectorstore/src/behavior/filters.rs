@@ -160,3 +160,13 @@ pub async fn filters_choose_what_is_deleted(store: Arc<dyn VectorStore>) {
     let rest = selection().with_filters(!small()).with_mismatch(Mismatch::NoMatch);
     assert_eq!(store.delete_nodes(&rest).await.unwrap(), 2);
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_written_table_is_the_one_that_runs() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/filters.md");
+        let page = std::fs::read_to_string(page).unwrap().replace("\r\n", "\n");
+        assert!(page.contains(super::TRUTH_TABLE), "copy src/behavior/truth_table.md into docs/filters.md");
+    }
+}

@@ -123,7 +123,7 @@ mod tests {
         check(a.clone(), "a == 1");
         check(a.clone() & b.clone() & c.clone(), "a == 1 and b == 1 and c == 1");
         check(a.clone() | b.clone() & c.clone(), "a == 1 or (b == 1 and c == 1)");
-        check((a.clone() | b.clone()) & c.clone(), "(a == 1 or b == 1) and c == 1");
+        check((a.clone() | b.clone()) & c, "(a == 1 or b == 1) and c == 1");
         check(!a.clone() & !b.clone(), "not a == 1 and not b == 1");
         check(!(a.clone() | b.clone()), "not (a == 1 or b == 1)");
         check(!(a & !b), "not (a == 1 and not b == 1)");

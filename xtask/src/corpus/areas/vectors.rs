@@ -22,8 +22,11 @@ pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers
         };
         let data = expected.get("data").cloned().unwrap_or(Value::Null);
         if data.get("ok").is_some_and(|data| data.get("embedding_dict").is_none()) {
-            // A store of another kind, which tells nothing of its content.
-            answers.put(Area::VectorStores, &at("data"), Outcome::NotYet);
+            let outcome = match store.to_dict() {
+                None => Outcome::Deviation(rules::FOREIGN_STORES),
+                Some(dict) => Outcome::Failed(format!("ours has content: {}", short(&dict))),
+            };
+            answers.put(Area::VectorStores, &at("data"), outcome);
             continue;
         }
         let dict = store.to_dict().unwrap_or(Value::Null);
