@@ -3,6 +3,7 @@
 mod corpus;
 mod corpus_data;
 mod features;
+mod fuzz;
 mod metadata;
 mod process;
 mod test;
@@ -35,9 +36,9 @@ enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// The long checks: Miri, other platforms, the oldest Rust, a hundred times more random cases
+    /// The long checks: fuzzing, Miri, other platforms, the oldest Rust, a hundred times more random cases
     Torture {
-        /// Ask rustup for the toolchains, components and targets that are missing
+        /// Install what is missing: toolchains, components and targets, a C++ compiler
         #[arg(long)]
         install: bool,
     },
@@ -55,6 +56,14 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Feeds everything that reads texts with mutations of the corpus, for a bounded time. Needs a C++ compiler
+    Fuzz {
+        /// Which targets. Default: all, one after the other
+        targets: Vec<String>,
+        /// How long each runs
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// For maintainers: packs recorded LlamaIndex directories into xtask/corpus
     CorpusPack {
         /// The folder of recordings, laid out as xtask/corpus/README.md says
@@ -70,6 +79,7 @@ fn main() -> ExitCode {
         Command::Torture { install } => torture::run(install),
         Command::Corpus { dirs, self_test: Some(alterations), seed, .. } => corpus::self_test(&dirs, alterations, seed),
         Command::Corpus { dirs, verbose, .. } => corpus::run(&dirs, verbose),
+        Command::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
         Command::CorpusPack { source } => corpus_data::pack(&source, &corpus_data::archives(&root())),
     };
     match result {

@@ -8,10 +8,13 @@ use anyhow::{Context, Result, ensure};
 
 use crate::metadata::Metadata;
 use crate::process::{cargo, minutes, output, probe, program};
-use crate::{corpus_self_test, features, process, tidy};
+use crate::{corpus_self_test, features, fuzz, process, tidy};
 
 /// The crates whose memory accesses Miri watches.
 const MIRI: &str = "--package raw-json --package vectorstore-simple";
+
+/// How long each target is fuzzed.
+const FUZZING_SECONDS: u64 = 60;
 
 /// How many cases each property test tries.
 const PROPTEST_CASES: &str = "20000";
@@ -19,21 +22,22 @@ const PROPTEST_CASES: &str = "20000";
 /// How many it tries under Miri, which is some hundred times slower.
 const PROPTEST_CASES_MIRI: &str = "4";
 
-/// Tries every check and ends with a table. With `install`, rustup is asked for what is missing.
+/// Tries every check and ends with a table. With `install`, what is missing is installed.
 pub(crate) fn run(install: bool) -> Result<()> {
     let metadata = Metadata::load()?;
     let mut torture = Torture { install, table: Vec::new() };
     torture.check("features, also in pairs", || features::run(true));
     torture.check("corpus self-test", corpus_self_test);
     torture.check("many random cases", || process::run(&mut properties(&metadata)?));
-    torture.check_with("Miri", "component add --toolchain nightly miri rust-src", miri_works, || {
+    torture.check_with("fuzzing", "apt-get install g++", fuzz::ready, || fuzz::run(&[], FUZZING_SECONDS));
+    torture.check_with("Miri", "rustup component add --toolchain nightly miri rust-src", miri_works, || {
         let mut command = cargo(&format!("+nightly miri test --lib --tests {MIRI}"));
         // Tests may look at the clock and the disk, as anywhere else.
         command.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", PROPTEST_CASES_MIRI);
         process::run(&mut command)
     });
     for (target, packages) in targets() {
-        let adds = format!("target add {target}");
+        let adds = format!("rustup target add {target}");
         torture.check_with(
             target,
             &adds,
@@ -42,7 +46,7 @@ pub(crate) fn run(install: bool) -> Result<()> {
         );
     }
     let oldest = metadata.rust_version()?;
-    let adds = format!("toolchain install --profile minimal {oldest}");
+    let adds = format!("rustup toolchain install --profile minimal {oldest}");
     torture.check_with(
         &format!("Rust {oldest}"),
         &adds,
@@ -111,17 +115,17 @@ impl Torture {
         self.check_with(name, "", || Ok(()), work);
     }
 
-    /// A check that needs something which `ready` looks for and `rustup` with these arguments adds.
+    /// A check that needs something which `ready` looks for and the command `adds` brings.
     fn check_with(
         &mut self,
         name: &str,
-        rustup: &str,
+        adds: &str,
         ready: impl Fn() -> Result<()>,
         work: impl FnOnce() -> Result<()>,
     ) {
         println!("\n== {name}");
         let start = Instant::now();
-        let outcome = match self.prepare(rustup, ready) {
+        let outcome = match self.prepare(adds, ready) {
             Err(error) => Outcome::Missing(format!("{error:#}")),
             Ok(()) => work().map_or_else(|error| Outcome::Failed(format!("{error:#}")), |()| Outcome::Done),
         };
@@ -129,12 +133,13 @@ impl Torture {
         self.table.push((name.to_owned(), minutes(start.elapsed()), outcome));
     }
 
-    fn prepare(&self, rustup: &str, ready: impl Fn() -> Result<()>) -> Result<()> {
+    fn prepare(&self, adds: &str, ready: impl Fn() -> Result<()>) -> Result<()> {
         let Err(missing) = ready() else { return Ok(()) };
         if !self.install {
-            return Err(missing.context(format!("not installed; `rustup {rustup}` adds it, as does --install")));
+            return Err(missing.context(format!("not installed; `{adds}` adds it, as does --install")));
         }
-        let installed = process::run(&mut program("rustup", rustup));
+        let (name, arguments) = adds.split_once(' ').unwrap_or((adds, ""));
+        let installed = process::run(&mut program(name, arguments));
         installed.and_then(|()| ready()).context("could not install")
     }
 
@@ -178,7 +183,7 @@ mod tests {
         assert_eq!(check(false, Ok(()), Ok(())), "done");
         assert_eq!(check(false, Ok(()), Err(anyhow::anyhow!("no"))), "FAILED: no");
         let missing = check(false, Err(anyhow::anyhow!("absent")), Ok(()));
-        assert_eq!(missing, "not installed; `rustup no-such-command` adds it, as does --install: absent");
+        assert_eq!(missing, "not installed; `no-such-command` adds it, as does --install: absent");
         let missing = check(true, Err(anyhow::anyhow!("absent")), Ok(()));
         assert!(missing.starts_with("could not install: "), "{missing}");
     }
