@@ -3,6 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use raw_json::shortest_f32;
+use vectorstore::field;
 
 fn cosine(a: &[f64], b: &[f64]) -> f64 {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -84,6 +85,49 @@ proptest! {
         }
         prop_assert_eq!(search(&store, &query.clone().with_top_k(top_k as i64)), heap_order(&scored, top_k));
         prop_assert_eq!(search(&store, &query.with_top_k(None)), heap_order(&scored, usize::MAX));
+    }
+
+    /// Each restriction may be absent, empty, or let some through; so may all together.
+    #[test]
+    fn restrictions_leave_what_plain_filtering_leaves(
+        rows in any_rows(),
+        kinds in prop::collection::vec((0..4_i64, 0..3_u8), 100),
+        node_ids in prop::option::of(prop::collection::vec(0..110_usize, 0..60)),
+        doc_ids in prop::option::of(prop::collection::vec(0..4_u8, 0..3)),
+        least in prop::option::of(0..5_i64),
+        top_k in 1..12_usize,
+    ) {
+        let store = SimpleVectorStore::new();
+        let document = |doc: u8| PyString::from(if doc == 0 { "None".to_owned() } else { format!("d{doc}") });
+        let nodes = rows.iter().zip(&kinds).enumerate().map(|(i, (row, (kind, doc)))| {
+            let node = node(&i.to_string(), row).with_metadata("kind", *kind);
+            if *doc == 0 { node } else { node.with_source(document(*doc)) }
+        });
+        block_on(store.add(&nodes.collect::<Vec<_>>())).unwrap();
+        let embedding = rows[0].clone();
+        let mut query = VectorStoreQuery::new(embedding.clone());
+        if let Some(ids) = &node_ids {
+            query = query.with_node_ids(ids.iter().map(ToString::to_string));
+        }
+        if let Some(ids) = &doc_ids {
+            query = query.with_doc_ids(ids.iter().map(|doc| document(*doc)));
+        }
+        if let Some(least) = least {
+            query = query.with_filters(field("kind").ge(least));
+        }
+        let everything = search(&store, &VectorStoreQuery::new(embedding).with_top_k(None));
+        let score = |i: usize| everything.iter().find(|(id, _)| *id == *i.to_string()).unwrap().1;
+        let left = (0..rows.len()).filter(|i| {
+            node_ids.as_ref().is_none_or(|ids| ids.contains(i))
+                && doc_ids.as_ref().is_none_or(|ids| ids.contains(&kinds[*i].1))
+                && least.is_none_or(|least| kinds[*i].0 >= least)
+        });
+        let scored: Vec<_> = left.map(|i| (PyString::from(i.to_string()), score(i))).collect();
+        let selection = query.selection.clone();
+        prop_assert_eq!(search(&store, &query.with_top_k(top_k as i64)), heap_order(&scored, top_k));
+        let expected = if selection.is_unrestricted() { 0 } else { scored.len() };
+        prop_assert_eq!(block_on(store.delete_nodes(&selection)).unwrap(), expected);
+        prop_assert_eq!(block_on(store.count()).unwrap(), Some(rows.len() - expected));
     }
 }
 
