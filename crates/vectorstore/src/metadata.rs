@@ -296,9 +296,11 @@ mod tests {
 
     #[test]
     fn every_class_comes_back_but_documents_are_text_nodes() {
-        let mut image = schema::ImageContent::default();
-        image.image_path = Some("x/y.jpg".into());
-        image.image_mimetype = Some("image/jpeg".into());
+        let image = schema::ImageContent {
+            image_path: Some("x/y.jpg".into()),
+            image_mimetype: Some("image/jpeg".into()),
+            ..schema::ImageContent::default()
+        };
         let media = schema::MediaContent {
             text_resource: Some(MediaResource::text("text")),
             audio_resource: Some(MediaResource { url: Some("http://e.org".into()), ..MediaResource::default() }),

@@ -3,6 +3,7 @@
 
 mod property;
 mod simple;
+mod suites;
 mod texts;
 
 use persist::Content;
