@@ -98,3 +98,18 @@ impl Error {
 fn place(part: Option<impl std::fmt::Display>) -> String {
     part.map_or_else(String::new, |part| format!(" ({part})"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_named_by_its_type() {
+        struct Plain;
+        fn check<S>(expected: &str) {
+            assert_eq!(Error::unsupported::<S>("flying").to_string(), format!("{expected} does not support flying"));
+        }
+        check::<Plain>("Plain");
+        check::<Option<Vec<Plain>>>("Option");
+    }
+}

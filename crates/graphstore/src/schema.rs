@@ -152,3 +152,44 @@ impl fmt::Display for PropertyType {
         f.pad(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raw_json::BigInt;
+
+    fn check(value: impl Into<Value>, expected: &str) {
+        assert_eq!(PropertyType::of(&value.into()).to_string(), expected);
+    }
+
+    #[test]
+    fn types_are_those_of_json_with_integers_apart() {
+        check(Value::Null, "NULL");
+        check(true, "BOOLEAN");
+        check(1, "INTEGER");
+        check(Value::from(BigInt::parse("100000000000000000000").unwrap()), "INTEGER");
+        check(1.0, "FLOAT");
+        check("1", "STRING");
+        check(vec![1], "LIST");
+        check(Object::new(), "MAP");
+    }
+
+    #[test]
+    fn it_is_shown_in_order_of_first_appearance() {
+        let mut schema = PropertyGraphSchema::default();
+        assert_eq!(schema.to_string(), "Nodes:\nRelations:\nRelationships:");
+        let properties = |entries: &[(&str, Value)]| -> Object {
+            entries.iter().map(|(key, value)| ((*key).into(), value.clone())).collect()
+        };
+        schema.add_node(&"PERSON".into(), &properties(&[("born", 1815.into()), ("died", "?".into())]));
+        schema.add_node(&"MACHINE".into(), &Object::new());
+        schema.add_node(&"PERSON".into(), &properties(&[("died", 1871.into())]));
+        let built = Relation::new("BUILT", "Charles", "Engine").with_property("year", 1837);
+        schema.add_relation(&"PERSON".into(), &built, &"MACHINE".into());
+        let expected = concat!(
+            "Nodes:\n2 x PERSON {born: INTEGER, died: INTEGER | STRING}\n1 x MACHINE {}\n",
+            "Relations:\n1 x BUILT {year: INTEGER}\nRelationships:\n1 x (PERSON)-[BUILT]->(MACHINE)"
+        );
+        assert_eq!(schema.to_string(), expected);
+    }
+}

@@ -197,7 +197,7 @@ impl SimplePropertyGraphStore {
 
     /// Removes what came from nodes and documents of LlamaIndex: the nodes with one of these ids, those whose property
     /// `triplet_source_id` is one of `node_ids`, and those whose property `ref_doc_id` is one of `ref_doc_ids`; with
-    /// all triplets and relations at them. Nothing else is removed, and nothing at all if nothing is asked for or found.
+    /// all triplets and relations at them. Nothing else is removed, and nothing at all if nothing is found.
     /// Looks at each node once, however many ids there are.
     ///
     /// A chunk without a document has the `ref_doc_id` `None`. LlamaIndex also removes the nodes at the other ends,

@@ -147,7 +147,7 @@ pub trait PropertyGraphStore: Debug + Send + Sync + 'static {
 
     /// Removes what came from nodes and documents of LlamaIndex: the nodes with one of these ids, those whose property
     /// `triplet_source_id` is one of `node_ids`, and those whose property `ref_doc_id` is one of `ref_doc_ids`; with
-    /// all triplets and relations at them. Nothing else is removed, and nothing at all if nothing is asked for or found.
+    /// all triplets and relations at them. Nothing else is removed, and nothing at all if nothing is found.
     ///
     /// By default it asks for the nodes property by property, once for each id, and then deletes them. A store that has
     /// to look at all nodes to answer that does it better by itself, and so does one that can do it in one change.

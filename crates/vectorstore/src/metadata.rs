@@ -34,7 +34,10 @@ pub enum MetadataError {
     },
     /// There is nothing that the node could be rebuilt from: it was not stored with
     /// [`node_to_metadata_dict`], or is none.
-    #[error("node '{id}': its metadata has no text '_node_content' to rebuild it from; add the node again")]
+    #[error(
+        "node '{id}': it has no '_node_content', the text that a node is rebuilt from; \
+         if it should be one, add it again"
+    )]
     NoContent {
         /// The node.
         id: PyString,
@@ -84,8 +87,8 @@ pub fn metadata_dict(node: &Node) -> Result<Object> {
 /// node as a JSON text, to rebuild it from.
 ///
 /// The node's own metadata comes first, with `null` in place of `NaN` and infinities. Then `_node_content` (the text,
-/// spelled as Python's `json.dumps` does without escaping what is not ASCII), `_node_type` (the class), and the document
-/// as `document_id`, `doc_id` and `ref_doc_id`. These win over the node's own entries of the same name, which keep their
+/// spelled as Python's `json.dumps` does with `ensure_ascii=False`), `_node_type` (the class), and the document as
+/// `document_id`, `doc_id` and `ref_doc_id`. These win over the node's own entries of the same name, which keep their
 /// places, and are still found in `_node_content`.
 ///
 /// The embedding is not in `_node_content`. With `remove_text` the node's text is not, either, nor anything else of its
@@ -323,6 +326,13 @@ mod tests {
     }
 
     #[test]
+    fn lone_surrogates_survive() {
+        let half = PyString::from_code_points([0xD83D]);
+        let node = Node::text(&half).with_id(&half).with_metadata(&half, &half);
+        assert_eq!(kept(&node).1, node);
+    }
+
+    #[test]
     fn the_kept_text_stays_unless_another_is_given() {
         let metadata = node_to_metadata_dict(&Node::text("own"), false, false).unwrap();
         let read = |text| metadata_dict_to_node(&metadata, &"key".into(), text).unwrap().text_content();
@@ -353,7 +363,7 @@ mod tests {
             let failed = metadata_dict_to_node(&metadata.into_iter().collect(), &"n".into(), None).unwrap_err();
             assert_eq!(failed.to_string(), format!("node 'n': {expected}"));
         };
-        let none = "its metadata has no text '_node_content' to rebuild it from; add the node again";
+        let none = "it has no '_node_content', the text that a node is rebuilt from; if it should be one, add it again";
         check(Value::Null, "TextNode", none);
         check(Object::new().into(), "TextNode", none);
         let damaged = |what: &str| format!("its '_node_content' is damaged: {what}; add the node again");

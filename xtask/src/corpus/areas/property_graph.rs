@@ -105,7 +105,8 @@ fn judge(expected: &Value, ours: Value) -> Outcome {
     difference(expected, &ok(ours)).map_or(Outcome::Passed, Outcome::Failed)
 }
 
-/// Compares triplets; where LlamaIndex fails on one that it cannot resolve, with what a plain reading of the file finds.
+/// Compares triplets: where LlamaIndex fails on one that it cannot resolve, with what a plain reading of the file
+/// finds.
 fn judge_triplets(
     plain: &PlainGraph,
     expected: &Value,
