@@ -9,8 +9,7 @@ impl LabelledNode {
     /// node itself in `_node_content`; see [`node_to_metadata_dict`].
     ///
     /// # Errors
-    /// [`MetadataError::Node`] if the node's source is stored as a list or it is nested so deeply that no reader would
-    /// take it.
+    /// Those of [`node_to_metadata_dict`], for nodes that could not be read again.
     pub fn from_llama_node(node: &Node) -> Result<Self, MetadataError> {
         let mut chunk = Self::chunk(&node.id, node.text_content());
         chunk.properties = node_to_metadata_dict(node, true, false)?;

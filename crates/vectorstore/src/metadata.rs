@@ -32,6 +32,15 @@ pub enum MetadataError {
         /// What it is.
         found: &'static str,
     },
+    /// An embedding within the node has `NaN` or an infinity in it. JSON has `null` for them, which no reader takes for
+    /// a number.
+    #[error("node '{id}': its {field} has NaN or an infinity in it and could not be read again; embed it again")]
+    NotFinite {
+        /// The node.
+        id: PyString,
+        /// The embedding.
+        field: &'static str,
+    },
     /// There is nothing that the node could be rebuilt from: it was not stored with
     /// [`node_to_metadata_dict`], or is none.
     #[error(
@@ -95,9 +104,15 @@ pub fn metadata_dict(node: &Node) -> Result<Object> {
 /// text resource: the store keeps the text by itself. `flat_metadata` demands that no entry is a list or an object.
 ///
 /// # Errors
-/// [`MetadataError::NotFlat`] if that is demanded, and [`MetadataError::Node`] if the node's source is stored as a list
-/// or it is nested so deeply that no reader would take it.
+/// [`MetadataError::NotFlat`] if that is demanded; [`MetadataError::NotFinite`] for the embedding of an image's text; and
+/// [`MetadataError::Node`] if the node's source is stored as a list or it is nested so deeply that no reader would take
+/// it.
 pub fn node_to_metadata_dict(node: &Node, remove_text: bool, flat_metadata: bool) -> Result<Object, MetadataError> {
+    if let NodeContent::Image(_, image) = &node.content
+        && image.text_embedding.iter().flatten().any(|x| !x.is_finite())
+    {
+        return Err(MetadataError::NotFinite { id: node.id.clone(), field: "text_embedding" });
+    }
     let mut fields = in_json_mode(node, node.to_dict())?;
     let mut metadata = match fields.get(&b"metadata"[..]) {
         Some(Value::Object(metadata)) => metadata.clone(),
@@ -354,6 +369,14 @@ mod tests {
         check("s".into(), None);
         check(vec![1].into(), Some("a list"));
         check(Object::new().into(), Some("an object"));
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_refused() {
+        let image = schema::ImageContent { text_embedding: Some(vec![0.5, f64::NAN]), ..Default::default() };
+        let failed = node_to_metadata_dict(&Node::image("t", image).with_id("n"), true, false).unwrap_err();
+        assert_eq!(failed, MetadataError::NotFinite { id: "n".into(), field: "text_embedding" });
+        assert!(failed.to_string().starts_with("node 'n': its text_embedding has NaN"), "{failed}");
     }
 
     #[test]
