@@ -104,8 +104,8 @@ pub fn metadata_dict(node: &Node) -> Result<Object> {
 /// text resource: the store keeps the text by itself. `flat_metadata` demands that no entry is a list or an object.
 ///
 /// # Errors
-/// [`MetadataError::NotFlat`] if that is demanded, [`MetadataError::NotFinite`] for the embedding of an image's text, and
-/// [`MetadataError::Node`] if the node's source is a list or it is nested so deeply that no reader would take it.
+/// [`MetadataError::NotFlat`] if that is demanded, [`MetadataError::NotFinite`] for the embedding of an image's text,
+/// and [`MetadataError::Node`] if the node's source is a list or it is nested so deeply that no reader would take it.
 pub fn node_to_metadata_dict(node: &Node, remove_text: bool, flat_metadata: bool) -> Result<Object, MetadataError> {
     if let NodeContent::Image(_, image) = &node.content
         && image.text_embedding.iter().flatten().any(|x| !x.is_finite())
