@@ -6,6 +6,9 @@ mod simple;
 mod store;
 mod stored;
 
+#[cfg(feature = "behavior")]
+pub mod behavior;
+
 pub use error::{Error, Result};
 pub use message::{ChatMessage, ContentBlock};
 pub use simple::SimpleChatStore;

@@ -120,17 +120,23 @@ impl SimpleChatStore {
         self.snapshot().chats.get(&key.into()).into_iter().flatten().map(decode).collect()
     }
 
-    /// Inserts a message before the one at `index`, or at the end: for `None`, and for an index beyond the end. A
+    /// Inserts a message before the one at `index`, or at the end for `None`. As in Python's `list.insert`, a negative
+    /// index counts from the end, an index beyond the end means the end, and one before the start the start. A
     /// conversation that is not there is begun.
     ///
     /// # Errors
     /// As [`set_messages`](Self::set_messages).
-    pub fn add_message(&self, key: impl Into<PyString>, message: ChatMessage, index: Option<usize>) -> Result<()> {
+    pub fn add_message(&self, key: impl Into<PyString>, message: ChatMessage, index: Option<isize>) -> Result<()> {
         let key = key.into();
         let new = encode(&key, message)?;
         let mut guard = self.write();
         let messages = changing(&mut guard).chats.entry(key).or_default();
-        let index = index.map_or(messages.len(), |index| index.min(messages.len()));
+        let len = messages.len();
+        let index = match index {
+            None => len,
+            Some(index) if index < 0 => len.saturating_sub(index.unsigned_abs()),
+            Some(index) => index.unsigned_abs().min(len),
+        };
         messages.insert(index, new);
         Ok(())
     }
@@ -276,7 +282,7 @@ impl ChatStore for SimpleChatStore {
         Ok(self.get_messages(key))
     }
 
-    async fn add_message(&self, key: &PyString, message: ChatMessage, index: Option<usize>) -> Result<()> {
+    async fn add_message(&self, key: &PyString, message: ChatMessage, index: Option<isize>) -> Result<()> {
         self.add_message(key, message, index)
     }
 
@@ -410,7 +416,7 @@ mod tests {
 
     #[test]
     fn messages_are_inserted_where_they_should_be() {
-        let check = |index: Option<usize>, expected: &str| {
+        let check = |index: Option<isize>, expected: &str| {
             let store = abc();
             store.add_message("k", ChatMessage::system("x"), index).unwrap();
             assert_eq!(contents(&store, "k"), expected);
@@ -418,10 +424,17 @@ mod tests {
         check(None, "a b c x");
         check(Some(0), "x a b c");
         check(Some(2), "a b x c");
-        check(Some(usize::MAX), "a b c x");
+        check(Some(3), "a b c x");
+        check(Some(isize::MAX), "a b c x");
+        check(Some(-1), "a b x c");
+        check(Some(-3), "x a b c");
+        check(Some(-4), "x a b c");
+        check(Some(isize::MIN), "x a b c");
         let store = SimpleChatStore::new();
         store.add_message("new", ChatMessage::new("user"), Some(7)).unwrap();
-        assert_eq!((contents(&store, "new").as_str(), contents(&store, "absent").as_str()), ("-", ""));
+        store.add_message("old", ChatMessage::new("user"), Some(-7)).unwrap();
+        let found = ["new", "old", "absent"].map(|key| contents(&store, key));
+        assert_eq!(found, ["-", "-", ""]);
     }
 
     #[test]

@@ -24,12 +24,13 @@ pub trait ChatStore: Debug + Send + Sync + 'static {
     /// If the store beneath fails.
     async fn get_messages(&self, key: &PyString) -> Result<Vec<ChatMessage>>;
 
-    /// Inserts a message before the one at `index`, or at the end: for `None`, and for an index beyond the end. A
+    /// Inserts a message before the one at `index`, or at the end for `None`. As in Python's `list.insert`, a negative
+    /// index counts from the end, an index beyond the end means the end, and one before the start the start. A
     /// conversation that is not there is begun.
     ///
     /// # Errors
     /// As [`set_messages`](Self::set_messages).
-    async fn add_message(&self, key: &PyString, message: ChatMessage, index: Option<usize>) -> Result<()>;
+    async fn add_message(&self, key: &PyString, message: ChatMessage, index: Option<isize>) -> Result<()>;
 
     /// Removes a conversation and returns its messages; `None` if there is no such conversation.
     ///
@@ -51,7 +52,7 @@ pub trait ChatStore: Debug + Send + Sync + 'static {
         self.delete_message(key, -1).await
     }
 
-    /// The keys of all conversations.
+    /// The keys of all conversations, empty ones too.
     ///
     /// # Errors
     /// If the store beneath fails.

@@ -2,9 +2,10 @@ use std::collections::{BTreeSet, HashSet};
 
 use raw_json::{PyString, RawJson};
 
-use crate::fields::relation_key;
+use crate::constants::{REF_DOC_ID_KEY, TRIPLET_SOURCE_KEY};
+use crate::fields::{has_property_among, relation_key};
 use crate::graph::Graph;
-use crate::labelled_node::entity_id;
+use crate::labelled_node::{Shape, StoredNode, entity_id};
 use crate::ordered::Id;
 use crate::relation::StoredRelation;
 use crate::{Deleted, NodeFilter, Relation, Triplet, TripletFilter};
@@ -128,6 +129,23 @@ impl Graph {
             nodes = self.named_nodes(filter);
             triplets.extend(self.touching(&nodes));
         }
+        Doomed { nodes, triplets }
+    }
+
+    /// What a deletion of LlamaIndex's nodes and documents removes. Looks at each node once.
+    pub(crate) fn doomed_llama_nodes(&self, node_ids: &[PyString], ref_doc_ids: &[PyString]) -> Doomed {
+        if node_ids.is_empty() && ref_doc_ids.is_empty() {
+            return Doomed::default();
+        }
+        let wanted = [(TRIPLET_SOURCE_KEY, node_ids), (REF_DOC_ID_KEY, ref_doc_ids)];
+        let wanted = wanted.map(|(key, ids)| (key, ids.iter().collect::<HashSet<_>>()));
+        let is_doomed = |id: &PyString, node: &StoredNode| {
+            wanted.iter().any(|(_, ids)| ids.contains(id))
+                || (node.shape != Shape::Other && has_property_among(&node.raw, &wanted))
+        };
+        let nodes = self.nodes.iter().filter(|(_, id, node)| is_doomed(id, node));
+        let nodes: Vec<PyString> = nodes.map(|(_, id, _)| id.clone()).collect();
+        let triplets = self.touching(&nodes).into_iter().collect();
         Doomed { nodes, triplets }
     }
 

@@ -1,4 +1,5 @@
 use raw_json::{Error as JsonError, PyString};
+use vectorstore::MetadataError;
 
 /// The result of an operation on a graph store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -61,6 +62,17 @@ pub enum Error {
         /// The field.
         field: PyString,
     },
+    /// A node of LlamaIndex cannot be kept as a chunk, or a chunk is none.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The store has no such operation.
+    #[error("{store} does not support {operation}")]
+    Unsupported {
+        /// The store.
+        store: String,
+        /// What was asked for.
+        operation: &'static str,
+    },
     /// The database beneath failed.
     #[error("{store}: cannot {operation}")]
     Backend {
@@ -73,6 +85,31 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// What a trait's default answers for a store of this type.
+    pub(crate) fn unsupported<S: ?Sized>(operation: &'static str) -> Self {
+        let path = std::any::type_name::<S>();
+        let path = path.split_once('<').map_or(path, |(path, _)| path);
+        let store = path.rsplit_once("::").map_or(path, |(_, name)| name).to_owned();
+        Self::Unsupported { store, operation }
+    }
+}
+
 fn place(part: Option<impl std::fmt::Display>) -> String {
     part.map_or_else(String::new, |part| format!(" ({part})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_named_by_its_type() {
+        struct Plain;
+        fn check<S>(expected: &str) {
+            assert_eq!(Error::unsupported::<S>("flying").to_string(), format!("{expected} does not support flying"));
+        }
+        check::<Plain>("Plain");
+        check::<Option<Vec<Plain>>>("Option");
+    }
 }

@@ -1,5 +1,7 @@
 //! The fields of nodes and relations in the file: what they must be, and looking at them without reading the whole.
 
+use std::collections::HashSet;
+
 use raw_json::{Error as JsonError, ErrorKind, Kind, MAX_DEPTH, Object, PyString, RawJson, Scanner, Value, py_eq};
 
 use crate::labelled_node::Shape;
@@ -106,7 +108,22 @@ pub(crate) fn ends_of(raw: &RawJson) -> Result<Triplet, JsonError> {
 
 /// Whether a node or relation has any of these properties. One that is missing equals `null`.
 pub(crate) fn has_any_property(raw: &RawJson, wanted: &Object) -> bool {
-    let mut found: Vec<Option<Value>> = vec![None; wanted.len()];
+    let found = read_properties(raw, wanted.len(), |key| wanted.get_index_of(key));
+    wanted.values().zip(&found).any(|(wanted, found)| py_eq(found.as_ref().unwrap_or(&Value::Null), wanted))
+}
+
+/// Whether any of these properties is one of its strings.
+pub(crate) fn has_property_among(raw: &RawJson, wanted: &[(&str, HashSet<&PyString>)]) -> bool {
+    let found = read_properties(raw, wanted.len(), |key| wanted.iter().position(|(name, _)| *key == **name));
+    let is_among = |found: &Option<Value>, strings: &HashSet<&PyString>| {
+        found.as_ref().and_then(Value::as_str).is_some_and(|string| strings.contains(string))
+    };
+    wanted.iter().zip(&found).any(|((_, strings), found)| is_among(found, strings))
+}
+
+/// The properties that have a place in the answer, which has `len` places.
+fn read_properties(raw: &RawJson, len: usize, place: impl Fn(&PyString) -> Option<usize>) -> Vec<Option<Value>> {
+    let mut found: Vec<Option<Value>> = vec![None; len];
     let text = raw.text();
     Scanner::new(&text)
         .object(|key, scanner| {
@@ -116,14 +133,14 @@ pub(crate) fn has_any_property(raw: &RawJson, wanted: &Object) -> bool {
             }
             found.fill(None);
             scanner.object(|key, scanner| {
-                if let Some(i) = wanted.get_index_of(&key) {
-                    found[i] = Some(scanner.value()?);
+                if let Some(place) = place(&key) {
+                    found[place] = Some(scanner.value()?);
                 }
                 Ok::<_, JsonError>(())
             })
         })
         .expect("a RawJson is well-formed");
-    wanted.values().zip(&found).any(|(wanted, found)| py_eq(found.as_ref().unwrap_or(&Value::Null), wanted))
+    found
 }
 
 /// Checks that the file can hold a new node's or relation's values. `reserved` are the fields that cannot be extra

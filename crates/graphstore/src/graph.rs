@@ -11,7 +11,9 @@ use crate::fields::has_any_property;
 use crate::labelled_node::{Shape, StoredNode};
 use crate::ordered::{Id, Ordered};
 use crate::relation::StoredRelation;
-use crate::{LabelledNode, LabelledTriplet, NodeFilter, RelMapOptions, Relation, Triplet, TripletFilter};
+use crate::{
+    LabelledNode, LabelledTriplet, NodeFilter, PropertyGraphSchema, RelMapOptions, Relation, Triplet, TripletFilter,
+};
 
 /// What [`delete`](crate::SimplePropertyGraphStore::delete) has removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -180,6 +182,24 @@ impl Graph {
         let (triplet, relation) = self.triplets.by_id(triplet)?;
         let stored = relation.and_then(|id| self.relations.by_id(id));
         Some(stored.map_or_else(|| Relation::of(triplet), |(_, stored)| stored.decode(triplet)))
+    }
+
+    /// What kinds of nodes and relations there are; triplets with an end that is no node are passed over.
+    pub(crate) fn schema(&self) -> PropertyGraphSchema {
+        let mut schema = PropertyGraphSchema::default();
+        let mut labels = HashMap::new();
+        for (_, id, node) in self.nodes.iter() {
+            let node = node.decode(id);
+            schema.add_node(&node.label, &node.properties);
+            labels.insert(id, node.label);
+        }
+        for (id, triplet, _) in self.triplets.iter() {
+            let ends = (labels.get(&triplet.subject), labels.get(&triplet.object), self.relation(id));
+            if let (Some(subject), Some(object), Some(relation)) = ends {
+                schema.add_relation(subject, &relation, object);
+            }
+        }
+        schema
     }
 
     pub(crate) fn to_dict(&self) -> Value {

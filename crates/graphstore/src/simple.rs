@@ -9,7 +9,7 @@ use raw_json::{Dialect, Error as JsonError, JsonWriter, Kind, Object, PyString, 
 use crate::TopLevel;
 use crate::ordered::Ordered;
 use crate::pairs::{Pair, Pairs, pair};
-use crate::{DEFAULT_LIMIT, Error, GraphStore, RelMap, Result, Triplet};
+use crate::{DEFAULT_LIMIT, Error, GraphSchema, GraphStore, RelMap, Result, Triplet};
 
 const GRAPH_DICT: &str = "graph_dict";
 
@@ -183,6 +183,18 @@ impl SimpleGraphStore {
         true
     }
 
+    /// How many triplets there are of each relation, in order of first appearance. Looks at all of them; entries that
+    /// are no pairs are passed over.
+    ///
+    /// LlamaIndex does not have it for this store.
+    pub fn get_schema(&self) -> GraphSchema {
+        let mut schema = GraphSchema::default();
+        for triplet in self.triplets() {
+            *schema.relations.entry(triplet.relation).or_default() += 1;
+        }
+        schema
+    }
+
     /// All subjects, in order.
     pub fn subjects(&self) -> Vec<PyString> {
         self.snapshot().subjects.iter().map(|(_, subject, _)| subject.clone()).collect()
@@ -335,6 +347,10 @@ impl GraphStore for SimpleGraphStore {
 
     async fn delete(&self, subj: &PyString, rel: &PyString, obj: &PyString) -> Result<bool> {
         Ok(self.delete(subj, rel, obj))
+    }
+
+    async fn get_schema(&self) -> Result<GraphSchema> {
+        Ok(self.get_schema())
     }
 
     fn to_file(&self) -> Option<StoreFile> {

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use persist::{Revision, StoreFile};
 use raw_json::{Dialect, JsonWriter, PyString, RawJson, Text, Value};
+use schema::Node;
 
 use crate::graph::Graph;
 use crate::labelled_node::StoredNode;
 use crate::{
-    Deleted, LabelledNode, LabelledTriplet, NodeFilter, PropertyGraphStore, PythonProblem, RelMapOptions, Relation,
-    Result, Triplet, TripletFilter,
+    Deleted, LabelledNode, LabelledTriplet, LlamaNodes, NodeFilter, PropertyGraphSchema, PropertyGraphStore,
+    PythonProblem, RelMapOptions, Relation, Result, Triplet, TripletFilter,
 };
 
 /// LlamaIndex's property graph store in memory, the content of `property_graph_store.json`.
@@ -175,6 +176,49 @@ impl SimplePropertyGraphStore {
         changing(&mut guard).delete(doomed)
     }
 
+    /// The nodes of LlamaIndex that are kept under these ids, in the order of the graph; none for no ids, where
+    /// LlamaIndex takes all. What is there and cannot be rebuilt is told apart, with the reason.
+    pub fn get_llama_nodes(&self, ids: &[PyString]) -> LlamaNodes {
+        if ids.is_empty() {
+            return LlamaNodes::default();
+        }
+        self.get(&NodeFilter::default().with_ids(ids)).into_iter().collect()
+    }
+
+    /// Keeps nodes of LlamaIndex as chunks, as [`upsert_nodes`](Self::upsert_nodes) does.
+    ///
+    /// # Errors
+    /// [`Error::Metadata`](crate::Error::Metadata) for a node that cannot be made a chunk, and those of
+    /// [`upsert_nodes`](Self::upsert_nodes). Nothing has changed then.
+    pub fn upsert_llama_nodes(&self, nodes: &[Node]) -> Result<()> {
+        let chunks = nodes.iter().map(LabelledNode::from_llama_node).collect::<Result<Vec<_>, _>>()?;
+        self.upsert_nodes(chunks)
+    }
+
+    /// Removes what came from nodes and documents of LlamaIndex: the nodes with one of these ids, those whose property
+    /// `triplet_source_id` is one of `node_ids`, and those whose property `ref_doc_id` is one of `ref_doc_ids`; with
+    /// all triplets and relations at them. Nothing else is removed, and nothing at all if nothing is found.
+    /// Looks at each node once, however many ids there are.
+    ///
+    /// A chunk without a document has the `ref_doc_id` `None`. LlamaIndex also removes the nodes at the other ends,
+    /// leaves their triplets dangling, and removes all nodes if it found none.
+    pub fn delete_llama_nodes(&self, node_ids: &[PyString], ref_doc_ids: &[PyString]) -> Deleted {
+        let mut guard = self.write();
+        let doomed = guard.doomed_llama_nodes(node_ids, ref_doc_ids);
+        if doomed.is_empty() {
+            return Deleted::default();
+        }
+        changing(&mut guard).delete(doomed)
+    }
+
+    /// What kinds of nodes and relations there are, and how they are joined. Looks at all of them; dangling triplets
+    /// are passed over.
+    ///
+    /// LlamaIndex does not have it for this store.
+    pub fn get_schema(&self) -> PropertyGraphSchema {
+        self.snapshot().schema()
+    }
+
     /// All triplets, in order, dangling ones too.
     pub fn triplets(&self) -> Vec<Triplet> {
         self.snapshot().triplets.iter().map(|(_, triplet, _)| triplet.clone()).collect()
@@ -269,6 +313,22 @@ impl PropertyGraphStore for SimplePropertyGraphStore {
 
     async fn delete(&self, filter: &TripletFilter) -> Result<Deleted> {
         Ok(self.delete(filter))
+    }
+
+    async fn get_llama_nodes(&self, ids: &[PyString]) -> Result<LlamaNodes> {
+        Ok(self.get_llama_nodes(ids))
+    }
+
+    async fn upsert_llama_nodes(&self, nodes: &[Node]) -> Result<()> {
+        self.upsert_llama_nodes(nodes)
+    }
+
+    async fn delete_llama_nodes(&self, node_ids: &[PyString], ref_doc_ids: &[PyString]) -> Result<Deleted> {
+        Ok(self.delete_llama_nodes(node_ids, ref_doc_ids))
+    }
+
+    async fn get_schema(&self) -> Result<PropertyGraphSchema> {
+        Ok(self.get_schema())
     }
 
     fn to_file(&self) -> Option<StoreFile> {

@@ -18,7 +18,9 @@ pub use error::{Error, Result};
 pub use filters::{
     Field, Filter, FilterCondition, FilterOperator, FilterValue, MetadataFilter, MetadataFilters, Mismatch, field,
 };
-pub use metadata::{NO_REF_DOC, metadata_dict, recorded_ref_doc_id};
+pub use metadata::{
+    MetadataError, NO_REF_DOC, metadata_dict, metadata_dict_to_node, node_to_metadata_dict, recorded_ref_doc_id,
+};
 pub use query::{Learner, MmrPenalty, VectorStoreQuery, VectorStoreQueryMode, VectorStoreQueryResult};
 pub use registry::{VectorStoreLoader, VectorStoreRegistry};
 pub use selection::NodeSelection;

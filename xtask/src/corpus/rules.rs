@@ -49,8 +49,12 @@ rules! {
     RENAMED_VECTOR_FILE = "D24", "directories of 0.6 to 0.8 open as they are";
     COPIES = "D25", "what a store returns is a copy, which later changes do not touch";
     GRAPH_VALUES = "D26", "values in a graph's lists that are no strings stay what they are";
-    NESTED_FILTERS = "D35", "groups of filters may hold groups";
-    FOREIGN_STORES = "D36", "a store of another kind has no content to tell";
+    EXACT_DELETES = "D27", "deleting from a property graph takes what was asked, and no neighbours";
+    EMPTY_GRAPH_REQUEST = "D28", "a deletion that finds nothing in a property graph deletes nothing";
+    DANGLING = "D29", "triplets with an end that is no node are passed over";
+    RELATIONS_BY_LABEL = "D30", "relations that 0.10.37 to 0.10.42 kept by label are those of their triplets";
+    NESTED_FILTERS = "D31", "groups of filters may hold groups";
+    FOREIGN_STORES = "D32", "a store of another kind has no content to tell";
 }
 
 /// Fails if a rule is not explained in `docs/compatibility.md`.

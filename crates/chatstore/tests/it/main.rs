@@ -88,7 +88,7 @@ fn use_store(text: &str) {
 #[derive(Debug, Clone)]
 enum Op {
     Set(u8, Vec<u8>),
-    Add(u8, u8, Option<usize>),
+    Add(u8, u8, Option<isize>),
     Delete(u8),
     DeleteMessage(u8, isize),
     DeleteLast(u8),
@@ -99,7 +99,7 @@ fn op() -> impl Strategy<Value = Op> {
     const KEYS: Range<u8> = 0..4;
     prop_oneof![
         2 => (KEYS, proptest::collection::vec(any::<u8>(), 0..4)).prop_map(|(key, messages)| Op::Set(key, messages)),
-        6 => (KEYS, any::<u8>(), proptest::option::of(0..6_usize)).prop_map(|(key, n, at)| Op::Add(key, n, at)),
+        6 => (KEYS, any::<u8>(), proptest::option::of(-6..6_isize)).prop_map(|(key, n, at)| Op::Add(key, n, at)),
         1 => KEYS.prop_map(Op::Delete),
         3 => (KEYS, -6..6_isize).prop_map(|(key, at)| Op::DeleteMessage(key, at)),
         1 => KEYS.prop_map(Op::DeleteLast),
@@ -111,11 +111,31 @@ fn message(n: u8) -> ChatMessage {
     ChatMessage::user(n.to_string())
 }
 
+/// A file as versions from 0.10 on wrote it, with these messages under the keys `k0`, `k1`, …
+fn file(layout: &str, chats: &[Vec<u8>]) -> String {
+    let message = |n: &u8| match layout {
+        "blocks" => {
+            format!(r#"{{"role":"user","additional_kwargs":{{}},"blocks":[{{"block_type":"text","text":"{n}"}}]}}"#)
+        }
+        _ => format!(r#"{{"role": "user", "content": "{n}", "additional_kwargs": {{}}}}"#),
+    };
+    let list = |list: &Vec<u8>| list.iter().map(message).collect::<Vec<_>>().join(",");
+    let chats: Vec<String> = chats.iter().enumerate().map(|(i, chat)| format!(r#""k{i}":[{}]"#, list(chat))).collect();
+    let text = format!(r#"{{"store":{{{}}},"class_name":"SimpleChatStore"}}"#, chats.join(","));
+    if layout == "twice" { Value::from(text.as_str()).to_string() } else { text }
+}
+
+chatstore::chat_store_behavior!(pollster::block_on, async { SimpleChatStore::new() });
+
 proptest! {
     #[test]
-    fn the_store_does_what_plain_lists_do(ops in proptest::collection::vec(op(), 0..60)) {
-        let mut store = SimpleChatStore::new();
-        let mut model: Vec<(u8, Vec<u8>)> = Vec::new();
+    fn the_store_does_what_plain_lists_do(
+        layout in proptest::sample::select(&["blocks", "content", "twice"][..]),
+        start in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..4), 0..4),
+        ops in proptest::collection::vec(op(), 0..60),
+    ) {
+        let mut store = SimpleChatStore::from_text(&Text::from(file(layout, &start))).unwrap();
+        let mut model: Vec<(u8, Vec<u8>)> = (0..).zip(start).collect();
         let name = |key: u8| PyString::from(format!("k{key}"));
         for op in ops {
             let at = |model: &[(u8, Vec<u8>)], key: u8| model.iter().position(|(found, _)| *found == key);
@@ -139,8 +159,12 @@ proptest! {
                 Op::Add(key, n, index) => {
                     store.add_message(name(key), message(n), index).unwrap();
                     let i = begin(&mut model, key);
-                    let len = model[i].1.len();
-                    model[i].1.insert(index.unwrap_or(len).min(len), n);
+                    let len = model[i].1.len() as isize;
+                    let at = match index.unwrap_or(len) {
+                        at if at < 0 => (at + len).max(0),
+                        at => at.min(len),
+                    };
+                    model[i].1.insert(at as usize, n);
                 }
                 Op::Delete(key) => {
                     let expected = at(&model, key).map(|i| model.remove(i).1.into_iter().map(message).collect::<Vec<_>>());

@@ -3,6 +3,7 @@
 
 mod property;
 mod simple;
+mod suites;
 mod texts;
 
 use persist::Content;
@@ -38,7 +39,7 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 fn any_string() -> impl Strategy<Value = PyString> {
-    const KEYS: [&str; 15] = [
+    const KEYS: [&str; 19] = [
         "graph_dict",
         "nodes",
         "relations",
@@ -49,6 +50,10 @@ fn any_string() -> impl Strategy<Value = PyString> {
         "label",
         "embedding",
         "properties",
+        "_node_content",
+        "_node_type",
+        "triplet_source_id",
+        "ref_doc_id",
         "source_id",
         "target_id",
         "a",

@@ -9,7 +9,9 @@ use crate::{any_string, any_value, parse, written};
 /// Mostly a property graph: in each place usually what belongs there.
 fn near_graph() -> impl Strategy<Value = Value> {
     let id = || proptest::sample::select(&["a", "b", "a_b", "q\"", "q "][..]).prop_map(Value::from);
-    let node = proptest::collection::vec((any_string(), prop_oneof![4 => id(), 1 => any_value()]), 0..4);
+    let kept = proptest::collection::vec((any_string(), prop_oneof![any_value(), kept_node()]), 0..3)
+        .prop_map(|entries| Value::Object(entries.into_iter().collect()));
+    let node = proptest::collection::vec((any_string(), prop_oneof![4 => id(), 1 => kept, 1 => any_value()]), 0..4);
     let relation = (id(), id(), id(), any_value()).prop_map(|(label, source, target, properties)| {
         let fields = [("label", label), ("source_id", source), ("target_id", target), ("properties", properties)];
         fields.into_iter().collect::<Value>()
@@ -26,10 +28,19 @@ fn near_graph() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Mostly what a node is rebuilt from.
+fn kept_node() -> impl Strategy<Value = Value> {
+    let field = proptest::sample::select(&["id_", "text", "metadata", "relationships", "class_name", "index_id"][..]);
+    let value = prop_oneof![Just(Value::from("Document")), any_value()];
+    proptest::collection::vec((field, value), 0..4)
+        .prop_map(|fields| fields.into_iter().collect::<Value>().to_string().into())
+}
+
 fn use_graph(text: &str) {
     let Ok(store) = SimpleGraphStore::from_text(&Text::from(text)) else { return };
     assert_eq!(written(store.store_file().content), text);
     let _ = store.get_rel_map(None, 5, 50);
+    store.get_schema().to_string();
     let triplets: Vec<_> = store.triplets().collect();
     store.upsert_triplet("a", "r", "o");
     for triplet in triplets {
@@ -51,6 +62,10 @@ fn use_property_graph(text: &str) {
     store.get_triplets(&TripletFilter::default().with_property("a", 1));
     store.get_rel_map(&ids, &RelMapOptions::default().with_depth(9));
     store.python_problem().map(|problem| problem.to_string());
+    store.get_schema().to_string();
+    let found = store.get_llama_nodes(&ids);
+    assert_eq!(found.nodes.len() + found.skipped.len(), ids.len());
+    found.skipped.iter().for_each(|node| drop(node.reason.to_string()));
     let dangling = store.dangling_triplets();
     // Some cannot be kept for what the file has in them.
     let relabelled = store.get(&NodeFilter::default()).into_iter().map(|node| node.with_label("x"));
@@ -63,6 +78,8 @@ fn use_property_graph(text: &str) {
     assert_eq!(reloaded.to_dict(), before);
     store.upgrade();
     assert!(!store.upgrade());
+    store.delete_llama_nodes(&["a".into()], &["b".into()]);
+    assert!(store.dangling_triplets().iter().all(|triplet| dangling.contains(triplet)));
     for id in ids {
         store.delete(&TripletFilter::default().with_ids([id]));
     }

@@ -1,11 +1,11 @@
-//! The graph stores: their content, and the rel maps of triplets.
+//! The graph stores: their content, the rel maps of triplets, and the questions to the property graph.
 
 use anyhow::Result;
 use colca::prelude::*;
 use colca::raw_json::{Object, py_str};
 
 use super::docstore::ok;
-use super::{Answers, Area, Case, Outcome};
+use super::{Answers, Area, Case, Outcome, property_graph};
 use crate::corpus::expected::{difference, python_error, untag};
 use crate::corpus::rules;
 
@@ -40,12 +40,7 @@ pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers
         let known = without_unknown(&ours, &["nodes", "relations", "triplets"]);
         difference(&data, &known).is_none().then_some(rules::UNKNOWN_FIELDS)
     });
-    for part in ["get", "get_triplets", "get_rel_map", "get_llama_nodes"] {
-        let n = expected.get(part).and_then(Value::as_array).map_or(0, <[Value]>::len);
-        (0..n)
-            .for_each(|i| answers.put(Area::Graphs, &["property_graph_store", part, &i.to_string()], Outcome::NotYet));
-    }
-    Ok(())
+    property_graph::run(case, &**graph, &expected, answers).await
 }
 
 /// A graph with Python's `str` of every value in its lists.

@@ -7,6 +7,7 @@ mod graphs;
 mod index_store;
 mod load;
 mod ops;
+mod property_graph;
 mod vectors;
 
 use anyhow::Result;

@@ -12,6 +12,7 @@ use colca::raw_json::Object;
 use colca::vectorstore::{self, NodeSelection};
 
 use super::docstore::{by_hash, ok};
+use super::property_graph::GraphOp;
 use super::vectors;
 use super::{Answers, Area, Case, Outcome};
 use crate::corpus::expected::{difference, python_error, unmark, untag};
@@ -36,6 +37,7 @@ pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers
             true => StorageContext::from_dict(&ctx.to_dict()?)?,
             false => context(&state)?,
         };
+        let graph_before = before.to_dict()?.get("property_graph_store").cloned().unwrap_or(Value::Null);
         match Op::read(op) {
             None => {
                 answers.put(Area::Ops, &result_at, Outcome::NotYet);
@@ -46,11 +48,15 @@ pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers
                 let result = op.apply(&before).await;
                 let outcome = match op.judge_result(&expected, &result) {
                     Outcome::Failed(_) if op.is_live_list(&expected, &at_the_end) => Outcome::Deviation(rules::COPIES),
+                    Outcome::Failed(why) => op
+                        .graph_failure(&graph_before, &expected, &result)
+                        .map_or(Outcome::Failed(why), Outcome::Deviation),
                     outcome => outcome,
                 };
                 answers.put(Area::Ops, &result_at, outcome);
                 let first = state.is_empty();
-                answers.put(Area::Ops, &changed_at, judge_state(case, &op, &expected, &after, &before, first)?);
+                let judged = judge_state(case, &op, &expected, &after, &before, &graph_before, first)?;
+                answers.put(Area::Ops, &changed_at, judged);
             }
         }
         state = after;
@@ -93,6 +99,7 @@ fn judge_state(
     result: &Value,
     after: &BTreeMap<String, Value>,
     ours: &StorageContext,
+    graph_before: &Value,
     first: bool,
 ) -> Result<Outcome> {
     let theirs = context(after)?.to_dict()?;
@@ -109,6 +116,10 @@ fn judge_state(
             Some("doc_store") if difference(&without_empty(theirs), &without_empty(&ours)).is_none() => {
                 Some(rules::EMPTY_COLLECTIONS)
             }
+            Some("property_graph_store") => match op {
+                Op::PropertyGraph(op) => op.state_rule(graph_before, result, theirs, &ours),
+                _ => None,
+            },
             _ => op.state_rule(part, result, theirs, &ours),
         };
         match applies {
@@ -189,6 +200,7 @@ enum Op {
     GraphGet { subj: PyString },
     GraphUpsert { triplet: [PyString; 3] },
     GraphDelete { triplet: [PyString; 3] },
+    PropertyGraph(GraphOp),
 }
 
 impl Op {
@@ -230,7 +242,7 @@ impl Op {
             "graph.get" => Self::GraphGet { subj: text("subj")? },
             "graph.upsert_triplet" => Self::GraphUpsert { triplet: triplet()? },
             "graph.delete" => Self::GraphDelete { triplet: triplet()? },
-            _ => return None,
+            _ => Self::PropertyGraph(GraphOp::read(op)?),
         })
     }
 
@@ -292,7 +304,15 @@ impl Op {
             Self::GraphDelete { triplet: [subj, rel, obj] } => {
                 ctx.graph_store().delete(subj, rel, obj).await.map(|_| Value::Null).map_err(|e| e.to_string())
             }
+            Self::PropertyGraph(op) => op.apply(ctx).await,
         }
+    }
+
+    /// The rule by which LlamaIndex fails on its property graph, and ours does not.
+    fn graph_failure(&self, before: &Value, expected: &Value, ours: &Result<Value, String>) -> Option<&'static Rule> {
+        let (Self::PropertyGraph(op), Ok(ours)) = (self, ours) else { return None };
+        let (kind, message) = python_error(expected)?;
+        op.failure_rule(before, &kind, &message, ours)
     }
 
     /// Whether LlamaIndex's answer is its own list of a subject, which had what later operations put there when it was
