@@ -2,6 +2,7 @@
 
 use benches::{Numbers, context, embedded_nodes};
 use colca::prelude::*;
+use colca::raw_json::shortest_f32;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pollster::block_on;
 
@@ -9,12 +10,29 @@ const NODES: usize = 10_000;
 const DIMENSION: usize = 384;
 
 fn vector_query(c: &mut Criterion) {
-    let vectors = context(&embedded_nodes(NODES, DIMENSION)).vector_store().expect("a new context has one");
-    let query = VectorStoreQuery::new(Numbers::new(9).take(DIMENSION).collect::<Vec<_>>()).with_top_k(10);
-    let mut group = c.benchmark_group("10,000 vectors of 384 dimensions");
-    group.throughput(Throughput::Elements(NODES as u64));
-    group.bench_function("top 10", |b| b.iter(|| block_on(vectors.query(&query)).expect("the query fits")));
-    group.finish();
+    let nodes = embedded_nodes(NODES, DIMENSION);
+    let embedding = Numbers::new(9).take(DIMENSION).collect::<Vec<_>>();
+    let query = VectorStoreQuery::new(embedding).with_top_k(10);
+    let queries = [
+        ("top 10", query.clone()),
+        ("top 10 of a year", query.clone().with_filters(field("year").eq(1999))),
+        ("10 by MMR", query.with_mode(VectorStoreQueryMode::Mmr)),
+    ];
+    for (kind, decimal) in [("singles", false), ("shortest decimals of singles", true)] {
+        let spelled = |node: &Node| {
+            let numbers = node.embedding.iter().flatten();
+            node.clone()
+                .with_embedding(numbers.map(|x| if decimal { shortest_f32(*x as f32) } else { *x }).collect::<Vec<_>>())
+        };
+        let vectors =
+            context(&nodes.iter().map(spelled).collect::<Vec<_>>()).vector_store().expect("a new context has one");
+        let mut group = c.benchmark_group(format!("10,000 vectors of 384 {kind}"));
+        group.throughput(Throughput::Elements(NODES as u64));
+        for (name, query) in &queries {
+            group.bench_function(*name, |b| b.iter(|| block_on(vectors.query(query)).expect("the query fits")));
+        }
+        group.finish();
+    }
 }
 
 criterion_group!(benches, vector_query);

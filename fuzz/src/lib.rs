@@ -18,7 +18,8 @@ pub fn values(data: &[u8]) {
     let Some(raw) = parse(data) else { return };
     let value = raw.value();
     assert_eq!(again(&to_json(&value, Dialect::Ascii)), value);
-    assert_eq!(raw.depth(), value.depth());
+    // Of a key that stands twice, the value that counts may be the shallower one.
+    assert!(raw.depth() >= value.depth());
     let _ = (value.to_string(), py_repr(&value));
     let compact = RawJson::compact(&value);
     assert_eq!(RawJson::compact(&compact.value()), compact);

@@ -87,24 +87,37 @@ pub(crate) fn lanes(numbers: &[f64]) -> Vec<Lanes> {
     lanes
 }
 
-/// As [`Line::sum`], of two that [`lanes`] made.
-pub(crate) fn sum(these: &[Lanes], those: &[Lanes], f: impl Fn(f64, f64) -> f64) -> f64 {
-    let mut sums = [0.0; 8];
-    for (these, those) in these.iter().zip(those) {
-        for lane in 0..8 {
-            sums[lane] += f(these[lane], those[lane]);
-        }
-    }
-    add_up(sums)
+/// What is summed up over pairs of numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sum {
+    /// The products, which make the scalar product.
+    Products,
+    /// The squares of the differences, which make the square of the distance.
+    SquaredDifferences,
 }
 
-/// What adds up to the scalar product.
-pub(crate) fn product(a: f64, b: f64) -> f64 {
+/// The sum of two that [`lanes`] made.
+pub(crate) fn sum(these: &[Lanes], those: &[Lanes], of: Sum) -> f64 {
+    fn up(these: &[Lanes], those: &[Lanes], f: impl Fn(f64, f64) -> f64) -> f64 {
+        let mut sums = [0.0; 8];
+        for (these, those) in these.iter().zip(those) {
+            for lane in 0..8 {
+                sums[lane] += f(these[lane], those[lane]);
+            }
+        }
+        add_up(sums)
+    }
+    match of {
+        Sum::Products => up(these, those, product),
+        Sum::SquaredDifferences => up(these, those, squared_difference),
+    }
+}
+
+fn product(a: f64, b: f64) -> f64 {
     a * b
 }
 
-/// What adds up to the square of the distance.
-pub(crate) fn squared_difference(a: f64, b: f64) -> f64 {
+fn squared_difference(a: f64, b: f64) -> f64 {
     (a - b) * (a - b)
 }
 
@@ -175,9 +188,13 @@ impl<L: Line> Blocks<L> {
         gathered
     }
 
-    /// As [`Line::sum`].
-    pub(crate) fn sum(&self, row: usize, other: &[Lanes], f: impl Fn(f64, f64) -> f64) -> f64 {
-        L::sum(self.row(row), other, f)
+    /// The sum of a row and `other`, which [`lanes`] made.
+    pub(crate) fn sum(&self, row: usize, other: &[Lanes], of: Sum) -> f64 {
+        // Each is compiled by itself, with the function inside the loop.
+        match of {
+            Sum::Products => L::sum(self.row(row), other, product),
+            Sum::SquaredDifferences => L::sum(self.row(row), other, squared_difference),
+        }
     }
 }
 
@@ -199,10 +216,12 @@ mod tests {
                 doubles.push(&numbers(seed, dim));
             }
             for row in 0..3 {
-                for f in [product, squared_difference] {
-                    let expected = sum(&lanes(&numbers(row + 2, dim)), &lanes(&query), f);
-                    assert_eq!(singles.sum(row, &lanes(&query), f), expected);
-                    assert_eq!(doubles.sum(row, &lanes(&query), f), expected);
+                for (of, f) in
+                    [(Sum::Products, product as fn(f64, f64) -> f64), (Sum::SquaredDifferences, squared_difference)]
+                {
+                    let expected = sum(&lanes(&numbers(row + 2, dim)), &lanes(&query), of);
+                    assert_eq!(singles.sum(row, &lanes(&query), of), expected);
+                    assert_eq!(doubles.sum(row, &lanes(&query), of), expected);
                     let plain: f64 = numbers(row + 2, dim).iter().zip(&query).map(|(a, b)| f(*a, *b)).sum();
                     assert!((plain - expected).abs() <= 1e-9 * plain.abs().max(1.0));
                 }

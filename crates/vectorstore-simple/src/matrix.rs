@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::SimilarityMode;
-use crate::blocks::{Blocks, Doubles, Lanes, Singles, lanes, product, squared_difference, sum};
+use crate::blocks::{Blocks, Doubles, Lanes, Singles, Sum, lanes, sum};
 use crate::coding::{Coding, Exceptions};
 
 /// Finite rows of equal length, kept in as few bytes as hold them to the bit.
@@ -30,28 +30,33 @@ pub(crate) struct Probe {
 impl Probe {
     pub(crate) fn new(numbers: &[f64]) -> Self {
         let lanes = lanes(numbers);
-        Self { norm: sum(&lanes, &lanes, product).sqrt(), lanes }
+        Self { norm: sum(&lanes, &lanes, Sum::Products).sqrt(), lanes }
     }
 
     /// How similar another one is, as [`Matrix::similarity`].
     pub(crate) fn similarity(&self, other: &Self, mode: SimilarityMode) -> f64 {
-        similarity(mode, self, other.norm, |f| sum(&other.lanes, &self.lanes, f))
+        similarity(mode, self, other.norm, |of| sum(&other.lanes, &self.lanes, of))
     }
 }
-
-/// A function of two numbers to be summed up.
-type Term = fn(f64, f64) -> f64;
 
 /// How similar a row of this norm is, given the sums over its numbers and the probe's. Not a number for a row of zeros,
 /// and not finite where it is undefined or out of a double's range.
 #[inline]
-fn similarity(mode: SimilarityMode, probe: &Probe, norm: f64, sum: impl Fn(Term) -> f64) -> f64 {
+fn similarity(mode: SimilarityMode, probe: &Probe, norm: f64, sum: impl Fn(Sum) -> f64) -> f64 {
     match mode {
         _ if norm == 0.0 => f64::NAN,
-        SimilarityMode::Cosine => sum(product) / (probe.norm * norm),
-        SimilarityMode::DotProduct => sum(product),
-        SimilarityMode::Euclidean => -sum(squared_difference).sqrt(),
+        SimilarityMode::Cosine => sum(Sum::Products) / (probe.norm * norm),
+        SimilarityMode::DotProduct => sum(Sum::Products),
+        SimilarityMode::Euclidean => -sum(Sum::SquaredDifferences).sqrt(),
     }
+}
+
+/// A similarity that was found in a cheaper way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Approximation {
+    pub(crate) value: f64,
+    /// How far it may be off at most.
+    pub(crate) error: f64,
 }
 
 impl Matrix {
@@ -148,19 +153,19 @@ impl Matrix {
     /// How similar a row is to `probe`, from the row's true numbers. Not a number for a row of zeros, and not finite
     /// where it is undefined or out of a double's range.
     pub(crate) fn similarity(&self, row: usize, probe: &Probe, mode: SimilarityMode) -> f64 {
-        similarity(mode, probe, self.norms[row], |f| match &self.numbers {
+        similarity(mode, probe, self.norms[row], |of| match &self.numbers {
             Numbers::Singles { coding: Coding::Exact, rows, exceptions } if !exceptions.contains_key(&row) => {
-                rows.sum(row, &probe.lanes, f)
+                rows.sum(row, &probe.lanes, of)
             }
-            Numbers::Singles { .. } => sum(&lanes(&self.row(row)), &probe.lanes, f),
-            Numbers::Doubles(rows) => rows.sum(row, &probe.lanes, f),
+            Numbers::Singles { .. } => sum(&lanes(&self.row(row)), &probe.lanes, of),
+            Numbers::Doubles(rows) => rows.sum(row, &probe.lanes, of),
         })
     }
 
-    /// What [`similarity`](Self::similarity) cannot exceed, where that is much cheaper to find.
+    /// The [`similarity`](Self::similarity) and how far it may be off at most, where that is much cheaper to find.
     ///
-    /// It is the similarity with the singles *y* in place of the row's true numbers *x*, plus 2⁻²³ times a scale. Let
-    /// *q* be the probe and *n* ≤ 2²⁴ the number of dimensions. Each *y* is *x* rounded to a single, exceptions
+    /// It is the similarity with the singles *y* in place of the row's true numbers *x*, and 2⁻²³ times a scale. Let *q*
+    /// be the probe and *n* ≤ 2²⁴ the number of dimensions. Each *y* is *x* rounded to a single, exceptions
     /// included, so |*x* − *y*| ≤ 2⁻²⁴|*x*| + 2⁻¹⁵⁰ (the second for numbers below the normal ones), and ‖*x* − *y*‖ ≤
     /// (2⁻²⁴ + 2⁻¹⁵⁰·√*n*/‖*x*‖)·‖*x*‖ ≤ (2⁻²⁴ + 2⁻³⁸)·‖*x*‖ where ‖*x*‖ ≥ 2⁻¹⁰⁰. Given the ranges of the norms nothing
     /// overflows, and what underflows is far too small to count.
@@ -174,7 +179,7 @@ impl Matrix {
     /// *Distances*, with the scale ‖*q*‖ + ‖*x*‖: by the triangle inequality the two differ by at most ‖*x* − *y*‖.
     /// Summing up and taking the root adds an error of at most *n*·2⁻⁵³ ≤ 2⁻²⁹ of either, which is at most ‖*q*‖ + ‖*x*‖
     /// and a little.
-    pub(crate) fn bound(&self, row: usize, probe: &Probe, mode: SimilarityMode) -> Option<f64> {
+    pub(crate) fn approximation(&self, row: usize, probe: &Probe, mode: SimilarityMode) -> Option<Approximation> {
         const PROBE_NORMS: std::ops::Range<f64> = 1e-100..1e100;
         const ROW_NORMS: std::ops::Range<f64> = 1e-30..1e60;
         const DIM_MAX: usize = 1 << 24;
@@ -187,7 +192,8 @@ impl Matrix {
         };
         let cheaper = *coding == Coding::Shortest || exceptions.contains_key(&row);
         (cheaper && self.dim <= DIM_MAX && PROBE_NORMS.contains(&probe.norm) && ROW_NORMS.contains(&norm)).then(|| {
-            similarity(mode, probe, norm, |f| rows.sum(row, &probe.lanes, f)) + f64::from(f32::EPSILON) * scale
+            let value = similarity(mode, probe, norm, |of| rows.sum(row, &probe.lanes, of));
+            Approximation { value, error: f64::from(f32::EPSILON) * scale }
         })
     }
 }
@@ -255,7 +261,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_similarity_exceeds_its_bound(
+        fn no_similarity_is_further_off_than_told(
             singles in prop::collection::vec(prop_oneof![-1.0_f32..1.0, -1e-20_f32..1e-20, 0.99_f32..1.01], 16..200),
             probe in prop::collection::vec(-1.0_f64..1.0, 200),
             parallel in any::<bool>(),
@@ -281,25 +287,26 @@ mod tests {
                     SimilarityMode::DotProduct => probe.norm * norm,
                     SimilarityMode::Euclidean => probe.norm + norm,
                 };
-                let (exact, bound) = (matrix.similarity(row, &probe, mode), matrix.bound(row, &probe, mode).unwrap());
-                prop_assert!(exact <= bound && bound <= exact + 3e-7 * scale, "{exact} {bound}");
+                let exact = matrix.similarity(row, &probe, mode);
+                let Approximation { value, error } = matrix.approximation(row, &probe, mode).unwrap();
+                prop_assert!((exact - value).abs() <= error && error <= 1.5e-7 * scale, "{exact} {value}");
             }
         }
     }
 
     #[test]
-    fn there_is_no_bound_where_it_would_not_hold() {
+    fn there_is_no_approximation_where_it_would_not_hold() {
         let mut matrix = Matrix::new(2);
         matrix.push(&[0.1, 0.2]);
         matrix.push(&[1e-40, 2e-40]);
         matrix.push(&[0.0, 0.0]);
         for mode in SimilarityMode::ALL {
-            let bounds = |probe: &[f64]| {
-                (0..3).map(|row| matrix.bound(row, &Probe::new(probe), mode).is_some()).collect::<Vec<_>>()
+            let known = |probe: &[f64]| {
+                (0..3).map(|row| matrix.approximation(row, &Probe::new(probe), mode).is_some()).collect::<Vec<_>>()
             };
-            assert_eq!(bounds(&[1.0, 0.0]), [true, false, false]);
-            assert_eq!(bounds(&[1e200, 0.0]), [false; 3]);
-            assert_eq!(bounds(&[f64::NAN, 0.0]), [false; 3]);
+            assert_eq!(known(&[1.0, 0.0]), [true, false, false]);
+            assert_eq!(known(&[1e200, 0.0]), [false; 3]);
+            assert_eq!(known(&[f64::NAN, 0.0]), [false; 3]);
         }
     }
 

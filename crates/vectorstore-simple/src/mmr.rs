@@ -2,7 +2,7 @@
 
 use vectorstore::MmrPenalty;
 
-use crate::matrix::Probe;
+use crate::matrix::{Approximation, Probe};
 use crate::state::State;
 
 /// How results are picked.
@@ -17,9 +17,44 @@ pub(crate) struct Mmr {
 struct Candidate {
     at: usize,
     /// To the query.
-    similarity: f64,
-    /// To what was picked.
-    overlap: Option<f64>,
+    similarity: Approximation,
+    /// To what was picked; to the most similar of all that were, if they all count.
+    overlap: Option<Approximation>,
+}
+
+/// What similarities are measured to.
+struct Field<'a> {
+    state: &'a State,
+    query: Probe,
+    /// What was picked and counts.
+    picked: Vec<Probe>,
+}
+
+impl Field<'_> {
+    fn about(&self, at: usize, probe: &Probe) -> Approximation {
+        let mode = self.state.similarity;
+        let exact = || self.exact(at, probe);
+        self.state.vectors.approximation(at, probe, mode).unwrap_or_else(exact)
+    }
+
+    fn exact(&self, at: usize, probe: &Probe) -> Approximation {
+        Approximation { value: self.state.vectors.similarity(at, probe, self.state.similarity), error: 0.0 }
+    }
+
+    /// Finds the true similarities of a candidate.
+    fn refine(&self, candidate: &mut Candidate) {
+        if candidate.similarity.error > 0.0 {
+            candidate.similarity = self.exact(candidate.at, &self.query);
+        }
+        if candidate.overlap.is_some_and(|overlap| overlap.error > 0.0) {
+            candidate.overlap = self.picked.iter().map(|probe| self.exact(candidate.at, probe)).reduce(greater);
+        }
+    }
+}
+
+/// The greater of two, off by no more than either may be.
+fn greater(a: Approximation, b: Approximation) -> Approximation {
+    Approximation { value: a.value.max(b.value), error: a.error.max(b.error) }
 }
 
 impl Mmr {
@@ -32,47 +67,66 @@ impl Mmr {
         embedding: &[f64],
         limit: usize,
     ) -> Vec<(usize, f64)> {
-        let similarity = |at, probe: &Probe| state.vectors.similarity(at, probe, state.similarity);
-        let query = Probe::new(embedding);
-        let all = candidates.iter().map(|&at| Candidate { at, similarity: similarity(at, &query), overlap: None });
-        let (mut rest, mut undefined): (Vec<_>, Vec<_>) = all.partition(|candidate| candidate.similarity.is_finite());
-        let mut picked = Vec::new();
-        while picked.len() < limit
-            && let Some((best, score)) = self.best(&rest)
+        let mut field = Field { state, query: Probe::new(embedding), picked: Vec::new() };
+        let candidate = |&at| Candidate { at, similarity: field.about(at, &field.query), overlap: None };
+        let all = candidates.iter().map(candidate);
+        let (mut rest, mut undefined): (Vec<_>, Vec<_>) =
+            all.partition(|candidate| candidate.similarity.value.is_finite());
+        let mut picks = Vec::new();
+        while picks.len() < limit
+            && let Some((best, score)) = self.best(&mut rest, &field)
         {
             // In order, since of equal scores the first wins.
             let Candidate { at, .. } = rest.remove(best);
-            picked.push((at, score));
-            if picked.len() == limit || rest.is_empty() {
+            picks.push((at, score));
+            if picks.len() == limit || rest.is_empty() {
                 break;
             }
-            let probe = Probe::new(&state.vectors.numbers_at(at).unwrap_or_default());
+            if self.penalty == MmrPenalty::LastPick {
+                field.picked.clear();
+            }
+            field.picked.push(Probe::new(&state.vectors.numbers_at(at).unwrap_or_default()));
+            let last = field.picked.last().unwrap_or(&field.query);
             for candidate in &mut rest {
-                let overlap = similarity(candidate.at, &probe);
-                candidate.overlap = Some(match (self.penalty, candidate.overlap) {
-                    (MmrPenalty::AllPicks, Some(before)) => overlap.max(before),
-                    _ => overlap,
-                });
+                let overlap = field.about(candidate.at, last);
+                let before = candidate.overlap.filter(|_| self.penalty == MmrPenalty::AllPicks);
+                candidate.overlap = Some(before.map_or(overlap, |before| greater(before, overlap)));
             }
         }
         undefined.append(&mut rest);
         undefined.sort_by_key(|candidate| candidate.at);
-        let left = limit - picked.len();
-        picked.extend(undefined.into_iter().take(left).map(|candidate| (candidate.at, f64::NAN)));
-        picked
+        let left = limit - picks.len();
+        picks.extend(undefined.into_iter().take(left).map(|candidate| (candidate.at, f64::NAN)));
+        picks
     }
 
-    fn best(&self, rest: &[Candidate]) -> Option<(usize, f64)> {
+    /// The place of the first with the greatest score. True similarities are found only where they can matter.
+    fn best(&self, rest: &mut [Candidate], field: &Field<'_>) -> Option<(usize, f64)> {
+        let least = |candidate: &Candidate| self.score(candidate).value - self.score(candidate).error;
+        let floor = rest.iter().map(least).fold(f64::NEG_INFINITY, f64::max);
         let mut best = None;
         let mut greatest = f64::NEG_INFINITY;
-        for (i, candidate) in rest.iter().enumerate() {
-            let penalty = candidate.overlap.map_or(0.0, |overlap| (1.0 - self.threshold) * overlap);
-            let score = self.threshold * candidate.similarity - penalty;
+        for (i, candidate) in rest.iter_mut().enumerate() {
+            let about = self.score(candidate);
+            if about.value + about.error < floor {
+                continue;
+            }
+            field.refine(candidate);
+            let score = self.score(candidate).value;
             if score > greatest {
                 greatest = score;
                 best = Some((i, score));
             }
         }
         best
+    }
+
+    fn score(&self, candidate: &Candidate) -> Approximation {
+        let (t, rest) = (self.threshold, 1.0 - self.threshold);
+        let penalty = candidate.overlap.unwrap_or(Approximation { value: 0.0, error: 0.0 });
+        Approximation {
+            value: t * candidate.similarity.value - rest * penalty.value,
+            error: t.abs() * candidate.similarity.error + rest.abs() * penalty.error,
+        }
     }
 }

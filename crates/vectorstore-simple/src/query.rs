@@ -65,8 +65,8 @@ impl State {
         let mut best = TopK::new(limit);
         for &at in candidates {
             if let Some(floor) = best.floor()
-                && let Some(bound) = self.vectors.bound(at, &probe, self.similarity)
-                && bound < floor
+                && let Some(about) = self.vectors.approximation(at, &probe, self.similarity)
+                && about.value + about.error < floor
             {
                 continue;
             }

@@ -5,7 +5,7 @@ use indexmap::map::Entry;
 use raw_json::{PyString, RawJson, Value, strip};
 
 use crate::SimilarityMode;
-use crate::matrix::{Matrix, Probe};
+use crate::matrix::{Approximation, Matrix, Probe};
 
 /// Embeddings by node id, in order.
 #[derive(Clone, Default)]
@@ -155,10 +155,10 @@ impl Vectors {
         }
     }
 
-    /// What [`similarity`](Self::similarity) cannot exceed, where that is much cheaper to find.
-    pub(crate) fn bound(&self, at: usize, probe: &Probe, mode: SimilarityMode) -> Option<f64> {
+    /// The [`similarity`](Self::similarity), off by no more than it says, where that is much cheaper to find.
+    pub(crate) fn approximation(&self, at: usize, probe: &Probe, mode: SimilarityMode) -> Option<Approximation> {
         match &self.slots[at] {
-            Slot::Row(row) => self.matrix.bound(*row, probe, mode),
+            Slot::Row(row) => self.matrix.approximation(*row, probe, mode),
             Slot::Aside(_) => None,
         }
     }

@@ -3,6 +3,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use raw_json::shortest_f32;
 use vectorstore::{Learner, MmrPenalty, VectorStoreQueryMode};
 use vectorstore_simple::SimilarityMode;
 
@@ -64,11 +65,13 @@ proptest! {
             prop::collection::vec(prop::collection::vec(-2.0..2.0_f64, dim), 1..20)
         }),
         copies in prop::collection::vec(any::<prop::sample::Index>(), 0..5),
+        singles in any::<bool>(),
         threshold in prop_oneof![Just(None), Just(Some(0.0)), Just(Some(1.0)), (0.0..1.0).prop_map(Some)],
         all_picks in any::<bool>(),
         top_k in -1..25_i64,
         mode in any_mode(),
     ) {
+        rows.iter_mut().flatten().for_each(|x| *x = if singles { shortest_f32(*x as f32) } else { *x });
         for copy in copies {
             let row = copy.get(&rows).clone();
             rows.push(row);
@@ -92,7 +95,7 @@ proptest! {
         top_k in 1..10_usize,
         mode in any_mode(),
     ) {
-        let round = |x: &f64| if singles { raw_json::shortest_f32(*x as f32) } else { *x };
+        let round = |x: &f64| if singles { shortest_f32(*x as f32) } else { *x };
         let rows: Vec<Vec<f64>> = rows.iter().map(|row| row.iter().map(round).collect()).collect();
         let embedding: Vec<f64> = rows[rows.len() / 2].iter().map(|x| x * 1.5 - 0.25).collect();
         let hits = search(&store_of(&rows, mode), &VectorStoreQuery::new(embedding.clone()).with_top_k(top_k as i64));
