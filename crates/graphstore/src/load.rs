@@ -94,8 +94,8 @@ impl Graph {
             let key = relation_key(triplet);
             let spelled = self.relations.id(&key);
             let found = spelled.filter(|&id| ends[id] == *triplet).or_else(|| {
-                let by_ends = by_ends.get_or_insert_with(|| index(ends));
                 let of_another = |id: Id| self.triplets.contains(&ends[id]);
+                let by_ends = by_ends.get_or_insert_with(|| index(ends, of_another));
                 let by_label =
                     || self.relations.id(&triplet.relation).filter(|&id| ends[id].relation == triplet.relation);
                 by_ends.get(triplet).copied().or(spelled.filter(|&id| !of_another(id))).or_else(by_label)
@@ -122,13 +122,14 @@ impl Graph {
     }
 }
 
-/// The relations by their ends: as they stand there, or else cleaned. Of several with the same ends, the first.
-fn index(ends: &[Triplet]) -> HashMap<Triplet, Id> {
+/// The relations by their ends: as they stand there, or else cleaned, unless there is a triplet with them as they stand.
+/// Of several with the same ends, the first.
+fn index(ends: &[Triplet], has_triplet: impl Fn(Id) -> bool) -> HashMap<Triplet, Id> {
     let mut by_ends = HashMap::new();
     for (id, triplet) in ends.iter().enumerate() {
         by_ends.entry(triplet.clone()).or_insert(id);
     }
-    for (id, triplet) in ends.iter().enumerate() {
+    for (id, triplet) in ends.iter().enumerate().filter(|(id, _)| !has_triplet(*id)) {
         by_ends.entry(triplet.clone().map_ends(entity_id)).or_insert(id);
     }
     by_ends

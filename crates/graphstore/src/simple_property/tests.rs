@@ -229,6 +229,23 @@ fn relations_that_python_lost_for_a_quote_are_found() {
     );
 }
 
+/// Found by random operations: the relation between `b` and the chunk `q"` was taken for that between `b` and the entity
+/// `q `, which is the shared one.
+#[test]
+fn a_relation_with_a_quote_belongs_to_the_triplet_with_a_quote() {
+    let file = r#"{"nodes": {
+        "b": {"label": "entity", "properties": {}, "name": "b"},
+        "q ": {"label": "entity", "properties": {}, "name": "q "},
+        "q\"": {"label": "text_chunk", "properties": {}, "text": "t", "id_": "q\""}},
+        "relations": {
+        "r": {"label": "r", "source_id": "q ", "target_id": "b", "properties": {"n": 1}},
+        "b_r_q\"": {"label": "r", "source_id": "b", "target_id": "q\"", "properties": {"n": 2}}},
+        "triplets": [["b", "r", "q "], ["q ", "r", "b"], ["b", "r", "q\""]]}"#;
+    let found = load(file).get_triplets(&all().with_ids(["b"]));
+    let numbers: Vec<_> = found.iter().map(|found| found.relation.property("n").cloned()).collect();
+    assert_eq!(numbers, [Some(1.into()), Some(1.into()), Some(2.into())]);
+}
+
 #[test]
 fn relations_by_label_are_read_and_upgraded() {
     let store = load(BY_LABEL);

@@ -103,6 +103,20 @@ fn namespaces_are_taken_whole() {
 }
 
 #[test]
+fn another_metric_is_kept_and_told_of() {
+    let store = vectorstore_simple::SimpleVectorStore::new();
+    store.set_similarity_mode(vectorstore_simple::SimilarityMode::Euclidean);
+    let ctx = StorageContext::builder().vector_store(std::sync::Arc::new(store)).build();
+    let place = MemoryFs::new();
+    let report = persist(&ctx, &place);
+    let [told] = &report.python_problems[..] else { panic!("{report}") };
+    assert_eq!(told.file, "default__vector_store.json");
+    assert!(told.problem.contains("euclidean"), "{}", told.problem);
+    let again = persist(&open(&place), &MemoryFs::new());
+    assert_eq!(again.python_problems.len(), 1);
+}
+
+#[test]
 fn namespaces_cannot_leave_the_place() {
     let ctx = StorageContext::in_memory();
     for namespace in ["../x", "a/b", "..\\x", "a\0b"] {
