@@ -25,6 +25,16 @@ pub enum Error {
         /// The index.
         id: PyString,
     },
+    /// Other writers changed the struct again and again.
+    #[error("index '{id}' in collection '{collection}' was changed by others {tries} times in a row; try again later")]
+    Contended {
+        /// The collection of structs.
+        collection: String,
+        /// The index.
+        id: PyString,
+        /// How often it was tried.
+        tries: usize,
+    },
     /// The key-value store beneath failed.
     #[error(transparent)]
     Kv(#[from] kv_core::Error),

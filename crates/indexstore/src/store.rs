@@ -5,6 +5,9 @@ use raw_json::{PyString, RawJson};
 
 use crate::{Error, IndexStruct, Result};
 
+/// How often a change is tried again when other writers interfere.
+const TRIES_MAX: usize = 64;
+
 /// An index store over any key-value store. A clone is another handle on the same data.
 #[derive(Debug, Clone)]
 pub struct KvIndexStore {
@@ -54,6 +57,37 @@ impl KvIndexStore {
             return Ok(());
         }
         Ok(self.kv.put(&self.collection, &index_struct.index_id, index_struct.to_raw()).await?)
+    }
+
+    /// Changes a struct as it is now: reads it, calls `change`, and writes what became of it, unless another writer was
+    /// there in between; then it begins anew. Nothing is lost to another handle or process. Returns the new struct with
+    /// what `change` returned.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Contended`], and if the store beneath fails; nothing has changed then.
+    pub async fn update_index_struct<T>(
+        &self,
+        index_id: impl Into<PyString>,
+        mut change: impl FnMut(&mut IndexStruct) -> T,
+    ) -> Result<(IndexStruct, T)> {
+        let id = index_id.into();
+        for _ in 0..TRIES_MAX {
+            let Some(raw) = self.kv.get(&self.collection, &id).await? else { return Err(self.not_found(id).await?) };
+            let old = IndexStruct::from_raw(&raw, &id);
+            let mut new = old.clone();
+            let told = change(&mut new);
+            if new == old {
+                return Ok((new, told));
+            }
+            let mut batch = WriteBatch::new();
+            batch.require(&self.collection, &id, Some(raw));
+            batch.put(&self.collection, &id, new.to_raw());
+            match self.kv.apply(batch).await {
+                Err(e) if e.is_precondition_failed() => {}
+                done => return Ok(done.map(|_| (new, told))?),
+            }
+        }
+        Err(Error::Contended { collection: self.collection.clone(), id, tries: TRIES_MAX })
     }
 
     /// Deletes a struct; `false` if there is none. The index's nodes stay where they are.
@@ -202,6 +236,37 @@ mod tests {
             store.add_index_struct(&read).await.unwrap();
             assert_eq!(dump(&store), text);
             assert_eq!(store.upgrade().await.unwrap(), 0);
+        });
+    }
+
+    #[test]
+    fn an_update_changes_what_is_there_now() {
+        pollster::block_on(async {
+            let store = KvIndexStore::in_memory();
+            let empty = IndexStruct::new("L", IndexStructData::List { nodes: vec![] });
+            store.add_index_struct(&empty).await.unwrap();
+            let other = store.clone();
+            let mut tries = 0;
+            let push = |id: &'static str| {
+                move |found: &mut IndexStruct| match &mut found.data {
+                    IndexStructData::List { nodes } => nodes.push(id.into()),
+                    other => panic!("{other:?}"),
+                }
+            };
+            // Another writer comes between reading and writing, once.
+            let (now, ()) = store
+                .update_index_struct("L", |found| {
+                    tries += 1;
+                    if tries == 1 {
+                        pollster::block_on(other.update_index_struct("L", push("b"))).unwrap();
+                    }
+                    push("a")(found);
+                })
+                .await
+                .unwrap();
+            assert_eq!(now.data, IndexStructData::List { nodes: vec!["b".into(), "a".into()] });
+            assert_eq!((store.require_index_struct("L").await.unwrap(), tries), (now, 2));
+            assert!(store.update_index_struct("M", push("a")).await.unwrap_err().is_not_found());
         });
     }
 
