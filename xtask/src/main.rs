@@ -3,8 +3,10 @@
 mod corpus;
 mod corpus_data;
 mod features;
+mod interchange;
 mod metadata;
 mod process;
+mod random;
 mod test;
 mod tidy;
 mod torture;
@@ -55,6 +57,24 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Works on the same random contexts as a real LlamaIndex, in turn, and compares all files and answers
+    Interchange {
+        /// How many random contexts
+        #[arg(long, default_value_t = SEEDS)]
+        seeds: usize,
+        /// Only this one
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Where random contexts start
+        #[arg(long, default_value_t = 1)]
+        from: u64,
+        /// Where the files of failing contexts are kept
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+        /// Instead alter this many files and answers at random, and demand that each alteration is noticed
+        #[arg(long, value_name = "N")]
+        self_test: Option<usize>,
+    },
     /// For maintainers: packs recorded LlamaIndex directories into xtask/corpus
     CorpusPack {
         /// The folder of recordings, laid out as xtask/corpus/README.md says
@@ -70,6 +90,15 @@ fn main() -> ExitCode {
         Command::Torture { install } => torture::run(install),
         Command::Corpus { dirs, self_test: Some(alterations), seed, .. } => corpus::self_test(&dirs, alterations, seed),
         Command::Corpus { dirs, verbose, .. } => corpus::run(&dirs, verbose),
+        Command::Interchange { self_test: Some(alterations), from, .. } => interchange::self_test(from, alterations),
+        Command::Interchange { seeds, seed, from, keep, .. } => {
+            let options = interchange::Options {
+                from: seed.unwrap_or(from),
+                seeds: if seed.is_some() { 1 } else { seeds },
+                keep,
+            };
+            interchange::run(&options).and_then(interchange::demand)
+        }
         Command::CorpusPack { source } => corpus_data::pack(&source, &corpus_data::archives(&root())),
     };
     match result {
@@ -80,6 +109,10 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// How many random contexts are tried with LlamaIndex.
+const SEEDS: usize = 100;
+const SEEDS_OF_TORTURE: usize = 2000;
 
 /// How many alterations of recorded answers the self-test tries.
 const ALTERATIONS: usize = 150;
