@@ -111,8 +111,12 @@ fn main() -> ExitCode {
 }
 
 /// How many random contexts are tried with LlamaIndex.
-const SEEDS: usize = 100;
+const SEEDS: usize = 300;
 const SEEDS_OF_TORTURE: usize = 2000;
+
+/// How many files and answers are altered there, to see whether it is noticed.
+const CHANGES: usize = 40;
+const CHANGES_OF_TORTURE: usize = 500;
 
 /// How many alterations of recorded answers the self-test tries.
 const ALTERATIONS: usize = 150;
@@ -124,6 +128,21 @@ fn corpus_step() -> Result<test::Counts> {
     let counts = corpus::compare(&[], false)?;
     corpus::self_test(&[], ALTERATIONS, 1)?;
     Ok(counts)
+}
+
+/// The step of `test` with a real LlamaIndex: random contexts, and whether a wrong value would be noticed. Every context
+/// counts as a test.
+fn interchange_step() -> Result<test::Counts> {
+    let counts = interchange::run(&interchange::Options { from: 1, seeds: SEEDS, keep: None })?;
+    interchange::self_test(1, CHANGES)?;
+    Ok(counts)
+}
+
+/// That of `torture`, with other contexts.
+fn interchange_torture() -> Result<()> {
+    interchange::self_test(10_001, CHANGES_OF_TORTURE)?;
+    let options = interchange::Options { from: 10_001, seeds: SEEDS_OF_TORTURE, keep: None };
+    interchange::run(&options).and_then(interchange::demand)
 }
 
 /// The corpus step of `torture`.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::metadata::Metadata;
 use crate::process::{cargo, minutes, output, probe, program};
-use crate::{corpus_self_test, features, process, tidy};
+use crate::{corpus_self_test, features, interchange_torture, process, tidy};
 
 /// The crates whose memory accesses Miri watches.
 const MIRI: &str = "--package raw-json --package vectorstore-simple";
@@ -25,6 +25,7 @@ pub(crate) fn run(install: bool) -> Result<()> {
     let mut torture = Torture { install, table: Vec::new() };
     torture.check("features, also in pairs", || features::run(true));
     torture.check("corpus self-test", corpus_self_test);
+    torture.check("LlamaIndex, both ways", interchange_torture);
     torture.check("many random cases", || process::run(&mut properties(&metadata)?));
     torture.check_with("Miri", "component add --toolchain nightly miri rust-src", miri_works, || {
         let mut command = cargo(&format!("+nightly miri test --lib --tests {MIRI}"));

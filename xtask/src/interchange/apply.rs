@@ -101,6 +101,13 @@ impl Ours {
             "docstore.set_hash" => {
                 nothing(store.set_document_hash(id()?, &request.text("hash")?.to_string_lossy()).await)
             }
+            "docstore.set_hashes" => {
+                let hashes = request.object("hashes");
+                let texts = |(id, hash): (&PyString, &Value)| Some((id.clone(), hash.as_str()?.to_str()?.to_owned()));
+                let hashes: Option<Vec<(PyString, String)>> = hashes.iter().map(texts).collect();
+                let hashes = hashes.ok_or("a hash is no text")?;
+                nothing(store.set_document_hashes(hashes.iter().map(|(id, hash)| (id.clone(), hash.as_str()))).await)
+            }
             "docstore.get_doc" => {
                 let found = store.get_document(id()?).await.map_err(told)?;
                 Ok(found.map(|node| Value::Object(describe(&node))).into())
@@ -128,6 +135,7 @@ impl Ours {
             "vs.add" => Ok(store.add(&request.nodes()?).await.map_err(told)?.into()),
             "vs.delete" => nothing(store.delete(request.text("ref_doc_id")?).await),
             "vs.delete_nodes" => nothing(store.delete_nodes(&request.texts("node_ids")?).await),
+            "vs.clear" => nothing(store.clear().await),
             "vs.get" => {
                 let found = store.get(request.text("id")?).await.map_err(told)?;
                 found.map(Value::from).ok_or_else(|| "not found".to_owned())

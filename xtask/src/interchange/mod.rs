@@ -16,12 +16,14 @@ mod text;
 mod values;
 mod venv;
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
-use anyhow::{Context, Result, bail, ensure};
-use colca::raw_json::{PyString, Value};
+use anyhow::{Context, Result, anyhow, ensure};
+use colca::raw_json::py_str;
 
 use crate::test::Counts;
 use plan::Plan;
@@ -40,34 +42,36 @@ pub(crate) struct Options {
 
 /// Carries out the plans of these seeds. The counts are of seeds.
 pub(crate) fn run(options: &Options) -> Result<Counts> {
-    let mut work = Workplace::new()?;
     let start = Instant::now();
     let mut told = start;
     let mut counts = Counts::default();
     let mut compared = 0;
-    for seed in (options.from..).take(options.seeds) {
+    let work = |workplace: &mut Workplace, seed| {
         let plan = Plan::random(seed);
-        match work.carry_out(&plan, &mut Tamper::nothing()) {
+        match workplace.carry_out(&plan, &mut Tamper::nothing()) {
+            Ok(compared) => Ok(Ok(compared)),
+            Err(error) => workplace.report(seed, plan, &error, options.keep.as_deref()).map(Err),
+        }
+    };
+    let seeds: Vec<u64> = (options.from..).take(options.seeds).collect();
+    for_each(&seeds, work, |result| {
+        match result {
             Ok(n) => {
                 counts.passed += 1;
                 compared += n;
             }
-            Err(error) => {
+            Err(report) => {
                 counts.failed += 1;
-                work.report(seed, plan, &error, options.keep.as_deref())?;
+                println!("{report}");
             }
         }
         if told.elapsed() > Duration::from_secs(10) {
             told = Instant::now();
             println!("{} of {} seeds, {compared} comparisons", counts.passed + counts.failed, options.seeds);
         }
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    println!(
-        "{} of {} seeds agree with LlamaIndex, {compared} comparisons, {seconds:.0} seconds",
-        counts.passed,
-        counts.passed + counts.failed
-    );
+    })?;
+    let (seeds, seconds) = (counts.passed + counts.failed, start.elapsed().as_secs_f64());
+    println!("{} of {seeds} seeds agree with LlamaIndex, {compared} comparisons, {seconds:.0} seconds", counts.passed);
     Ok(counts)
 }
 
@@ -75,28 +79,58 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
 pub(crate) fn self_test(from: u64, alterations: usize) -> Result<()> {
     /// How often a run hands over files or answers.
     const CHANCES: u64 = 20;
-    let mut work = Workplace::new()?;
     let mut unnoticed = Vec::new();
     let mut tried = 0;
-    let mut seed = from;
-    while tried < alterations {
-        ensure!(seed < from + 20 * alterations as u64, "there is hardly anything to alter");
+    let work = |workplace: &mut Workplace, seed| {
         let mut tamper = Tamper::after((seed % CHANCES) as usize, seed);
-        let result = work.carry_out(&Plan::random(seed), &mut tamper);
-        if let Some(change) = tamper.done {
+        let result = workplace.carry_out(&Plan::random(seed), &mut tamper);
+        Ok((seed, tamper.done, result.is_err()))
+    };
+    let seeds: Vec<u64> = (from..).take(alterations).collect();
+    for_each(&seeds, work, |(seed, done, noticed)| {
+        // An empty context has nothing to alter.
+        if let Some(change) = done {
             tried += 1;
-            if result.is_ok() {
+            if !noticed {
                 unnoticed.push(format!("seed {seed}: {change}"));
             }
         }
-        seed += 1;
-    }
-    for change in &unnoticed {
-        println!("unnoticed: {change}");
-    }
+    })?;
+    unnoticed.iter().for_each(|change| println!("unnoticed: {change}"));
     println!("{} of {tried} alterations were noticed", tried - unnoticed.len());
-    ensure!(unnoticed.is_empty(), "the comparison has holes");
+    ensure!(unnoticed.is_empty() && tried > 0, "the comparison has holes");
     Ok(())
+}
+
+/// Works on the seeds, several at a time, and hands over the results as they come.
+fn for_each<T: Send>(
+    seeds: &[u64],
+    work: impl Fn(&mut Workplace, u64) -> Result<T> + Sync,
+    mut told: impl FnMut(T),
+) -> Result<()> {
+    let target = crate::root().join("target/interchange");
+    let python = venv::python(&target)?;
+    // Half of the time goes into waiting for disks and pipes.
+    let workers = thread::available_parallelism().map_or(2, |n| 2 * n.get()).min(seeds.len());
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let (results, received) = mpsc::channel();
+        for worker in 0..workers {
+            let (python, target, next, work, results) = (&python, &target, &next, &work, results.clone());
+            scope.spawn(move || {
+                let mut workplace = Workplace::new(python, target, worker);
+                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = workplace.as_mut().map_err(|e| anyhow!("{e:#}")).and_then(|place| work(place, *seed));
+                    let failed = result.is_err();
+                    if results.send(result).is_err() || failed {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(results);
+        received.into_iter().try_for_each(|result| result.map(&mut told))
+    })
 }
 
 /// A Python with LlamaIndex and a folder to work in.
@@ -106,31 +140,31 @@ struct Workplace {
 }
 
 impl Workplace {
-    fn new() -> Result<Self> {
-        let target = crate::root().join("target/interchange");
-        let mut python = Python::new(venv::python(&target)?);
-        let hello = python
-            .ask("hello", [])
-            .context("LlamaIndex does not start; does target/interchange/venv need to be made again?")?;
-        let version = |name: &str| hello.get(name).and_then(Value::as_str).map(PyString::to_string).unwrap_or_default();
-        println!("llama-index-core {}, Python {}", version("llama-index-core"), version("python"));
-        // Runs of different processes do not disturb each other.
-        Ok(Self { python, folder: target.join(format!("run-{}", std::process::id())) })
+    fn new(python: &Path, target: &Path, worker: usize) -> Result<Self> {
+        let mut python = Python::new(python.to_owned());
+        let hello = python.ask("hello", []);
+        let advice = "LlamaIndex does not start; when target/interchange is deleted, it is installed again";
+        let hello = hello.context(advice)?;
+        if worker == 0 {
+            let version = |name: &str| hello.get(name).map(py_str).unwrap_or_default();
+            println!("llama-index-core {}, Python {}", version("llama-index-core"), version("python"));
+        }
+        // Processes that run at the same time do not disturb each other.
+        Ok(Self { python, folder: target.join(format!("run-{}-{worker}", std::process::id())) })
     }
 
     fn carry_out(&mut self, plan: &Plan, tamper: &mut Tamper) -> Result<usize> {
         scenario::run(&mut self.python, plan, &self.folder, tamper)
     }
 
-    /// Tells of a failing plan: the smallest that fails like it, how, and what repeats it.
-    fn report(&mut self, seed: u64, plan: Plan, error: &anyhow::Error, keep: Option<&Path>) -> Result<()> {
-        println!("seed {seed}: {error:#}\nmaking it smaller...");
+    /// Tells of a failing plan: the smallest that fails, how, and what repeats it.
+    fn report(&mut self, seed: u64, plan: Plan, error: &anyhow::Error, keep: Option<&Path>) -> Result<String> {
         let smallest = shrink::shrink(plan, |plan| self.carry_out(plan, &mut Tamper::nothing()).is_err());
-        println!("{smallest}");
-        match self.carry_out(&smallest, &mut Tamper::nothing()) {
-            Ok(_) => println!("it failed before, and does not fail now"),
-            Err(error) => println!("{error:#}"),
-        }
+        let mut report = format!("seed {seed} differs:\n{smallest}");
+        report += &match self.carry_out(&smallest, &mut Tamper::nothing()) {
+            Ok(_) => format!("it differs no more. Before: {error:#}"),
+            Err(error) => format!("{error:#}"),
+        };
         if let Some(keep) = keep {
             let to = keep.join(format!("seed-{seed}"));
             fs::create_dir_all(keep)?;
@@ -138,10 +172,9 @@ impl Workplace {
                 fs::remove_dir_all(&to)?;
             }
             fs::rename(&self.folder, &to).with_context(|| format!("cannot move the files to {}", to.display()))?;
-            println!("its files are in {}", to.display());
+            report += &format!("\nits files are in {}", to.display());
         }
-        println!("`cargo xtask interchange --seed {seed}` repeats it\n");
-        Ok(())
+        Ok(report + &format!("\n`cargo xtask interchange --seed {seed}` repeats it\n"))
     }
 }
 
@@ -153,8 +186,6 @@ impl Drop for Workplace {
 
 /// Whatever failed is an error of the command.
 pub(crate) fn demand(counts: Counts) -> Result<()> {
-    if counts.failed > 0 {
-        bail!("{} seeds differ from LlamaIndex", counts.failed);
-    }
+    ensure!(counts.failed == 0, "{} seeds differ from LlamaIndex", counts.failed);
     Ok(())
 }

@@ -68,6 +68,10 @@ fn change_documents(random: &mut Random, cast: &Cast) -> Value {
             let id = if random.chance(80) { document } else { random.pick(&cast.strangers) };
             op("docstore.delete_ref_doc", [("id", id.into()), ("raise_error", random.chance(50).into())])
         }
+        8 => {
+            let hashes = cast.documents.iter().map(|id| (id, text(random, false)));
+            op("docstore.set_hashes", [("hashes", hashes.collect())])
+        }
         _ => {
             // Of a node that comes from a document, LlamaIndex would forget which.
             let id = if member.source.is_none() { &member.id } else { document };
@@ -79,12 +83,13 @@ fn change_documents(random: &mut Random, cast: &Cast) -> Value {
 fn vectors(random: &mut Random, cast: &Cast) -> Value {
     let namespace = random.pick(&cast.namespaces);
     let name = Value::from(namespace.name.as_str());
-    match random.below(10) {
-        0 => {
+    match random.below(20) {
+        0 => op("vs.clear", [("namespace", name)]),
+        1 | 2 => {
             let id = if random.chance(80) { random.pick(&cast.documents) } else { random.pick(&cast.strangers) };
             op("vs.delete", [("namespace", name), ("ref_doc_id", id.into())])
         }
-        1 => {
+        3 | 4 => {
             let n = random.below(4);
             let ids = random.list(n, |random| Value::from(&random.pick(&cast.nodes).id));
             op("vs.delete_nodes", [("namespace", name), ("node_ids", Value::Array(ids))])
