@@ -162,8 +162,8 @@ impl Workplace {
         let smallest = shrink::shrink(plan, |plan| self.carry_out(plan, &mut Tamper::nothing()).is_err());
         let mut report = format!("seed {seed} differs:\n{smallest}");
         report += &match self.carry_out(&smallest, &mut Tamper::nothing()) {
-            Ok(_) => format!("it differs no more. Before: {error:#}"),
-            Err(error) => format!("{error:#}"),
+            Ok(_) => format!("it differs no more. Before: {}", printable(error)),
+            Err(error) => printable(&error),
         };
         if let Some(keep) = keep {
             let to = keep.join(format!("seed-{seed}"));
@@ -182,6 +182,12 @@ impl Drop for Workplace {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// An error without what a terminal would not show, or obey.
+fn printable(error: &anyhow::Error) -> String {
+    let print = |c: char| if c.is_ascii_graphic() || c == ' ' { c.to_string() } else { c.escape_default().to_string() };
+    format!("{error:#}").chars().map(print).collect()
 }
 
 /// Whatever failed is an error of the command.

@@ -86,7 +86,12 @@ fn vectors(random: &mut Random, cast: &Cast) -> Value {
     match random.below(20) {
         0 => op("vs.clear", [("namespace", name)]),
         1 | 2 => {
-            let id = if random.chance(80) { random.pick(&cast.documents) } else { random.pick(&cast.strangers) };
+            let none = "None".into();
+            let id = match random.below(10) {
+                0 => &none,
+                1 => random.pick(&cast.strangers),
+                _ => random.pick(&cast.documents),
+            };
             op("vs.delete", [("namespace", name), ("ref_doc_id", id.into())])
         }
         3 | 4 => {

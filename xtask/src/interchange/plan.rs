@@ -1,4 +1,4 @@
-use colca::raw_json::Value;
+use colca::raw_json::{Dialect, Value, to_json};
 
 use super::cast::Cast;
 use super::operations::{beginnings, operation};
@@ -29,9 +29,18 @@ impl Plan {
         let questions = questions(&mut random, &cast);
         Self { property_graph: cast.property_graph, first, then, questions }
     }
+
+    /// The first operations, those after, or the questions.
+    pub(super) fn part(&mut self, part: usize) -> &mut Vec<Value> {
+        match part {
+            0 => &mut self.first,
+            1 => &mut self.then,
+            _ => &mut self.questions,
+        }
+    }
 }
 
-/// One operation or question a line.
+/// One operation or question a line, as Python and ours read it.
 impl std::fmt::Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "a context with{} property graph", if self.property_graph { " a" } else { "out" })?;
@@ -39,7 +48,9 @@ impl std::fmt::Display for Plan {
             [("first", &self.first), ("after persisting and opening", &self.then), ("questions", &self.questions)]
         {
             writeln!(f, "{title}:")?;
-            lines.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+            for line in lines {
+                writeln!(f, "  {}", String::from_utf8_lossy(&to_json(line, Dialect::Ascii)))?;
+            }
         }
         Ok(())
     }

@@ -63,7 +63,8 @@ fn vector_query(random: &mut Random, cast: &Cast, namespace: &Namespace) -> Valu
         let n = random.below(6);
         Value::Array(random.list(n, |random| some_id(random, cast).into()))
     };
-    let vector = embedding(random, namespace.dimension, namespace.precision);
+    let dimension = if random.chance(3) { namespace.dimension + 1 } else { namespace.dimension };
+    let vector = embedding(random, dimension, namespace.precision);
     op(
         "vs.query",
         [

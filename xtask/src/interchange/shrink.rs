@@ -1,83 +1,116 @@
-use colca::raw_json::Value;
+use colca::raw_json::{PyString, Value};
 
 use super::plan::Plan;
 
 /// How many smaller plans are tried.
-const TRIES: usize = 400;
+const TRIES: usize = 600;
 
-/// Takes out of a plan what it does not need to go on failing: operations, questions and nodes, first by halves, then
-/// one by one.
+/// The parts of an operation that can have less in them and stay what they are.
+const SHRINKABLE: [&str; 8] =
+    ["nodes", "metadata", "properties", "additional_kwargs", "messages", "blocks", "node_ids", "ids"];
+
+/// Takes out of a plan what it does not need to go on failing: operations and questions, then what is in them, first by
+/// halves, then one by one.
 pub(super) fn shrink(plan: Plan, mut fails: impl FnMut(&Plan) -> bool) -> Plan {
     let mut smallest = plan;
     let mut tries = 0;
     loop {
-        let before = size(&smallest);
-        for list in lists(&smallest) {
-            // Half of the list at a time, then a quarter, and so on.
-            let mut step = list.get(&mut smallest.clone()).map_or(0, |items| items.len().div_ceil(2));
-            while step > 0 {
-                let mut at = 0;
-                while tries < TRIES {
-                    let mut smaller = smallest.clone();
-                    let Some(items) = list.get(&mut smaller) else { break };
-                    if at >= items.len() {
-                        break;
-                    }
-                    items.drain(at..(at + step).min(items.len()));
-                    tries += 1;
-                    if fails(&smaller) {
-                        smallest = smaller;
-                    } else {
-                        at += step;
-                    }
-                }
-                step /= 2;
-            }
+        let before = smallest.to_string();
+        for part in 0..3 {
+            shrink_place(&mut smallest, &Place { part, steps: Vec::new() }, &mut tries, &mut fails);
         }
-        if size(&smallest) == before || tries >= TRIES {
+        for place in places(&mut smallest) {
+            shrink_place(&mut smallest, &place, &mut tries, &mut fails);
+        }
+        if smallest.to_string() == before || tries >= TRIES {
             return smallest;
         }
     }
 }
 
-fn size(plan: &Plan) -> usize {
-    plan.to_string().len()
-}
-
-/// A list in a plan that can be made shorter.
-#[derive(Debug, Clone, Copy)]
-enum List {
-    Questions,
-    First,
-    Then,
-    /// The nodes of an operation.
-    NodesOfFirst(usize),
-    NodesOfThen(usize),
-}
-
-fn lists(plan: &Plan) -> Vec<List> {
-    let mut lists = vec![List::Questions, List::First, List::Then];
-    lists.extend((0..plan.first.len()).map(List::NodesOfFirst));
-    lists.extend((0..plan.then.len()).map(List::NodesOfThen));
-    lists
-}
-
-impl List {
-    fn get(self, plan: &mut Plan) -> Option<&mut Vec<Value>> {
-        fn nodes(op: Option<&mut Value>) -> Option<&mut Vec<Value>> {
-            let Value::Object(op) = op? else { return None };
-            match op.get_mut(&b"nodes"[..]) {
-                Some(Value::Array(nodes)) => Some(nodes),
-                _ => None,
+fn shrink_place(smallest: &mut Plan, place: &Place, tries: &mut usize, fails: &mut impl FnMut(&Plan) -> bool) {
+    let mut step = place.remove(&mut smallest.clone(), 0, usize::MAX).div_ceil(2);
+    while step > 0 {
+        let mut at = 0;
+        while *tries < TRIES {
+            let mut smaller = smallest.clone();
+            if place.remove(&mut smaller, at, step) == 0 {
+                break;
+            }
+            *tries += 1;
+            if fails(&smaller) {
+                *smallest = smaller;
+            } else {
+                at += step;
             }
         }
-        match self {
-            Self::Questions => Some(&mut plan.questions),
-            Self::First => Some(&mut plan.first),
-            Self::Then => Some(&mut plan.then),
-            Self::NodesOfFirst(at) => nodes(plan.first.get_mut(at)),
-            Self::NodesOfThen(at) => nodes(plan.then.get_mut(at)),
+        step /= 2;
+    }
+}
+
+/// A list or object in a plan.
+struct Place {
+    /// In the first operations, those after, or the questions.
+    part: usize,
+    /// At each step, which item or entry leads there. Without any it is the part itself.
+    steps: Vec<usize>,
+}
+
+impl Place {
+    /// Removes so many items or entries from a position on, and counts them.
+    fn remove(&self, plan: &mut Plan, at: usize, n: usize) -> usize {
+        let part = plan.part(self.part);
+        let Some((first, rest)) = self.steps.split_first() else { return drain(part, at, n) };
+        let value = rest.iter().try_fold(part.get_mut(*first), |value, &step| {
+            Some(match value? {
+                Value::Array(items) => items.get_mut(step),
+                Value::Object(entries) => entries.get_index_mut(step).map(|(_, value)| value),
+                _ => None,
+            })
+        });
+        match value.flatten() {
+            Some(Value::Array(items)) => drain(items, at, n),
+            Some(Value::Object(entries)) => {
+                let keys: Vec<PyString> = entries.keys().skip(at).take(n).cloned().collect();
+                keys.iter().for_each(|key| drop(entries.shift_remove(key)));
+                keys.len()
+            }
+            _ => 0,
         }
+    }
+}
+
+fn drain(items: &mut Vec<Value>, at: usize, n: usize) -> usize {
+    let end = at.saturating_add(n).min(items.len());
+    if at < end { items.drain(at..end).len() } else { 0 }
+}
+
+/// All places within operations and questions that can be made smaller, the outer ones first.
+fn places(plan: &mut Plan) -> Vec<Place> {
+    let mut found = Vec::new();
+    for part in 0..3 {
+        for (at, op) in plan.part(part).iter().enumerate() {
+            collect(op, part, &mut vec![at], &mut found);
+        }
+    }
+    found
+}
+
+fn collect(value: &Value, part: usize, steps: &mut Vec<usize>, found: &mut Vec<Place>) {
+    let children: Vec<(bool, &Value)> = match value {
+        Value::Array(items) => items.iter().map(|item| (false, item)).collect(),
+        Value::Object(entries) => {
+            entries.iter().map(|(key, value)| (SHRINKABLE.iter().any(|name| *key == *name), value)).collect()
+        }
+        _ => return,
+    };
+    for (at, (shrinkable, child)) in children.into_iter().enumerate() {
+        steps.push(at);
+        if shrinkable {
+            found.push(Place { part, steps: steps.clone() });
+        }
+        collect(child, part, steps, found);
+        steps.pop();
     }
 }
 
@@ -88,7 +121,11 @@ mod tests {
     #[test]
     fn what_does_not_matter_is_taken_out() {
         let op = |n: usize| Value::from(n);
-        let nodes: Value = [("nodes", Value::Array((0..5).map(op).collect()))].into_iter().collect();
+        let node = |n: usize| -> Value {
+            let metadata: Value = [("a", n), ("b", 2)].into_iter().collect();
+            [("id", op(n)), ("metadata", metadata)].into_iter().collect()
+        };
+        let nodes: Value = [("nodes", Value::Array((0..5).map(node).collect()))].into_iter().collect();
         let plan = Plan {
             property_graph: false,
             first: (0..17).map(op).collect(),
@@ -96,11 +133,10 @@ mod tests {
             questions: (0..40).map(op).collect(),
         };
         let smallest = shrink(plan, |plan| {
-            let in_nodes =
-                |op: &Value| op.get("nodes").is_some_and(|nodes| nodes.as_array().unwrap().contains(&3.into()));
-            plan.first.contains(&op(11)) && plan.then.iter().any(in_nodes) && plan.questions.contains(&op(39))
+            let then = Value::Array(plan.then.clone()).to_string();
+            plan.first.contains(&op(11)) && then.contains(r#""a": 3"#) && plan.questions.contains(&op(39))
         });
         assert_eq!((smallest.first, smallest.questions), (vec![op(11)], vec![op(39)]));
-        assert_eq!(Value::Array(smallest.then).to_string(), r#"[{"nodes": [3]}]"#);
+        assert_eq!(Value::Array(smallest.then).to_string(), r#"[{"nodes": [{"id": 3, "metadata": {"a": 3}}]}]"#);
     }
 }
