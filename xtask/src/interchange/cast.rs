@@ -12,8 +12,8 @@ use super::values::Precision;
 use crate::random::Random;
 
 pub(super) struct Cast {
-    /// Documents. They come from no other document, and their hashes may be set.
-    pub(super) documents: Vec<PyString>,
+    /// Documents, some of which come from the first.
+    pub(super) documents: Vec<Member>,
     pub(super) nodes: Vec<Member>,
     pub(super) namespaces: Vec<Namespace>,
     /// Of the triplet store, subjects and objects alike.
@@ -58,6 +58,13 @@ impl Cast {
         };
         let n = random.between(1, 4);
         let documents = ids(random, n, true);
+        let source = |random: &mut Random, at: usize| (at > 0 && random.chance(30)).then(|| documents[0].clone());
+        let members = documents.iter().enumerate().map(|(at, id)| Member {
+            id: id.clone(),
+            source: source(random, at),
+            hash_only: false,
+        });
+        let members = members.collect();
         let n = random.between(2, 9);
         let nodes = ids(random, n, true);
         let nodes = nodes.into_iter().map(|id| Member {
@@ -98,7 +105,7 @@ impl Cast {
             }
         }
         Self {
-            documents,
+            documents: members,
             nodes,
             namespaces: namespaces(random),
             subjects,

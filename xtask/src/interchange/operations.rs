@@ -39,8 +39,8 @@ fn add_documents(random: &mut Random, cast: &Cast) -> Value {
     let nodes = random.list(n, |random| {
         // Documents are added like nodes, now and then; their text is always stored.
         if members.is_empty() || (store_text && random.chance(20)) {
-            let document = Member { id: random.pick(&cast.documents).clone(), source: None, hash_only: false };
-            return node(random, &document, None);
+            let document = random.pick(&cast.documents);
+            return node(random, document, None);
         }
         let member = *random.pick(&members);
         node(random, member, None)
@@ -54,7 +54,7 @@ fn add_documents(random: &mut Random, cast: &Cast) -> Value {
 }
 
 fn change_documents(random: &mut Random, cast: &Cast) -> Value {
-    let document = random.pick(&cast.documents);
+    let document = &random.pick(&cast.documents).id;
     let member = random.pick(&cast.nodes);
     let delete = |id: &PyString, must_exist: bool| {
         op("docstore.delete_document", [("id", id.into()), ("raise_error", must_exist.into())])
@@ -69,12 +69,13 @@ fn change_documents(random: &mut Random, cast: &Cast) -> Value {
             op("docstore.delete_ref_doc", [("id", id.into()), ("raise_error", random.chance(50).into())])
         }
         8 => {
-            let hashes = cast.documents.iter().map(|id| (id, text(random, false)));
+            let roots = cast.documents.iter().filter(|document| document.source.is_none());
+            let hashes = roots.map(|document| (&document.id, text(random, false)));
             op("docstore.set_hashes", [("hashes", hashes.collect())])
         }
         _ => {
             // Of a node that comes from a document, LlamaIndex would forget which.
-            let id = if member.source.is_none() { &member.id } else { document };
+            let id = if member.source.is_none() { &member.id } else { &cast.documents[0].id };
             op("docstore.set_hash", [("id", id.into()), ("hash", text(random, false).into())])
         }
     }
@@ -90,7 +91,7 @@ fn vectors(random: &mut Random, cast: &Cast) -> Value {
             let id = match random.below(10) {
                 0 => &none,
                 1 => random.pick(&cast.strangers),
-                _ => random.pick(&cast.documents),
+                _ => &random.pick(&cast.documents).id,
             };
             op("vs.delete", [("namespace", name), ("ref_doc_id", id.into())])
         }

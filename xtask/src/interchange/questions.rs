@@ -19,7 +19,7 @@ pub(super) fn questions(random: &mut Random, cast: &Cast) -> Vec<Value> {
     ]
     .map(|name| op(name, []))
     .into();
-    let ids = cast.nodes.iter().map(|member| &member.id).chain(&cast.documents).chain(&cast.strangers);
+    let ids = cast.nodes.iter().chain(&cast.documents).map(|member| &member.id).chain(&cast.strangers);
     for id in ids.filter(|_| random.chance(70)) {
         for name in ["docstore.get_doc", "docstore.get_hash", "docstore.exists", "docstore.get_ref_doc_info"] {
             all.push(op(name, [("id", id.into())]));
