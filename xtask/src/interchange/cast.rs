@@ -65,7 +65,7 @@ impl Cast {
             hash_only: false,
         });
         let members = members.collect();
-        let n = random.between(2, 9);
+        let n = if random.chance(10) { random.between(20, 50) } else { random.between(2, 9) };
         let nodes = ids(random, n, true);
         let nodes = nodes.into_iter().map(|id| Member {
             id,

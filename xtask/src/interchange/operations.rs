@@ -101,26 +101,30 @@ fn vectors(random: &mut Random, cast: &Cast) -> Value {
             op("vs.delete_nodes", [("namespace", name), ("node_ids", Value::Array(ids))])
         }
         _ => {
-            let n = random.between(1, 6);
+            let most = if random.chance(20) { cast.nodes.len() } else { 6 };
+            let n = random.between(1, most);
             let mut nodes = random.list(n, |random| {
                 let member = random.pick(&cast.nodes);
                 node(random, member, Some(namespace))
             });
             if random.chance(30) {
-                copy_embedding(&mut nodes);
+                copy_embeddings(random, &mut nodes);
             }
             op("vs.add", [("namespace", name), ("nodes", Value::Array(nodes))])
         }
     }
 }
 
-/// Gives the last node the embedding of the first, so that their similarities are equal.
-fn copy_embedding(nodes: &mut [Value]) {
-    let first = nodes[0].get("__data__").and_then(|data| data.get("embedding")).cloned();
-    if let (Some(Value::Object(last)), Some(embedding)) = (nodes.last_mut(), first)
-        && let Some(Value::Object(data)) = last.get_mut(&b"__data__"[..])
-    {
-        data.insert("embedding".into(), embedding);
+/// Gives some nodes the embedding of the first, so that their similarities are equal.
+fn copy_embeddings(random: &mut Random, nodes: &mut [Value]) {
+    let Some(first) = nodes[0].get("__data__").and_then(|data| data.get("embedding")).cloned() else { return };
+    for node in &mut nodes[1..] {
+        if let Value::Object(node) = node
+            && let Some(Value::Object(data)) = node.get_mut(&b"__data__"[..])
+            && random.chance(60)
+        {
+            data.insert("embedding".into(), first.clone());
+        }
     }
 }
 
