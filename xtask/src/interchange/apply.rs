@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use colca::chatstore::ContentBlock;
-use colca::graphstore::{LabelledNode, LabelledTriplet, NodeFilter, NodeKind, RelMapOptions, Relation, TripletFilter};
+use colca::graphstore::{LabelledNode, LabelledTriplet, NodeFilter, NodeKind, RelMapOptions, Relation};
 use colca::prelude::*;
-use colca::raw_json::{Object, Text};
+use colca::raw_json::Text;
 
+use super::request::Request;
 use super::values::object;
 use crate::corpus::areas::docstore::{by_hash, describe, ref_doc_info};
 
@@ -353,61 +354,4 @@ fn message_told(message: &ChatMessage) -> Value {
 
 fn messages_told(messages: &[ChatMessage]) -> Value {
     Value::Array(messages.iter().map(message_told).collect())
-}
-
-/// The parts of an operation or question.
-struct Request<'a>(&'a Value);
-
-impl Request<'_> {
-    /// A part, or null if it is not there.
-    fn part(&self, name: &str) -> &Value {
-        self.0.get(name).unwrap_or(&Value::Null)
-    }
-
-    fn text(&self, name: &str) -> Result<&PyString, String> {
-        self.part(name).as_str().ok_or_else(|| format!("'{name}' is no text"))
-    }
-
-    fn texts(&self, name: &str) -> Result<Vec<PyString>, String> {
-        let items = self.part(name).as_array().ok_or_else(|| format!("'{name}' is no list"))?;
-        items.iter().map(|item| item.as_str().cloned().ok_or_else(|| format!("'{name}' holds no texts"))).collect()
-    }
-
-    fn texts_or_none(&self, name: &str) -> Result<Vec<PyString>, String> {
-        if self.part(name).is_null() { Ok(Vec::new()) } else { self.texts(name) }
-    }
-
-    fn flag(&self, name: &str) -> bool {
-        *self.part(name) == Value::Bool(true)
-    }
-
-    fn number(&self, name: &str) -> Option<i64> {
-        match self.part(name) {
-            Value::Int(n) => Some(*n),
-            _ => None,
-        }
-    }
-
-    fn size(&self, name: &str) -> Result<usize, String> {
-        let n = self.number(name).and_then(|n| usize::try_from(n).ok());
-        n.ok_or_else(|| format!("'{name}' is no size"))
-    }
-
-    fn object(&self, name: &str) -> Object {
-        self.part(name).as_object().cloned().unwrap_or_default()
-    }
-
-    fn nodes(&self) -> Result<Vec<Node>, String> {
-        let given = self.part("nodes").as_array().unwrap_or_default().iter();
-        given.map(|node| Node::from_value(node, &PyString::default()).map_err(told)).collect()
-    }
-
-    fn triplet_filter(&self) -> Result<TripletFilter, String> {
-        Ok(TripletFilter {
-            entity_names: self.texts_or_none("entity_names")?,
-            relation_names: self.texts_or_none("relation_names")?,
-            properties: self.object("properties"),
-            ids: self.texts_or_none("ids")?,
-        })
-    }
 }

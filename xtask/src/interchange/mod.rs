@@ -9,6 +9,7 @@ mod operations;
 mod plan;
 mod python;
 mod questions;
+mod request;
 mod scenario;
 mod shrink;
 mod tamper;

@@ -45,7 +45,7 @@ fn add_documents(random: &mut Random, cast: &Cast) -> Value {
         let member = *random.pick(&members);
         node(random, member, None)
     });
-    // An empty list would let documents be stored without their texts.
+    // Where no member goes without its text, documents have taken the place of members.
     let store_text = store_text || members.is_empty();
     op(
         "docstore.add",

@@ -5,8 +5,6 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result, bail};
 use colca::raw_json::{Dialect, RawJson, Text, Value, to_json};
 
-use super::values::object;
-
 /// `driver.py` at work: a process that is started when it is first asked, and again if it has died.
 pub(super) struct Python {
     program: PathBuf,
@@ -77,13 +75,5 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill().and_then(|()| self.child.wait());
-    }
-}
-
-/// A list of answers, one for each request.
-pub(super) fn answers(told: Value) -> Vec<Value> {
-    match told {
-        Value::Array(answers) => answers,
-        other => vec![object([("unexpected", other)])],
     }
 }
