@@ -4,8 +4,10 @@ mod corpus;
 mod corpus_data;
 mod features;
 mod fuzz;
+mod interchange;
 mod metadata;
 mod process;
+mod random;
 mod test;
 mod tidy;
 mod torture;
@@ -64,6 +66,24 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Works on the same random contexts as a real LlamaIndex, in turn, and compares all files and answers
+    Interchange {
+        /// How many random contexts
+        #[arg(long, default_value_t = SEEDS)]
+        seeds: usize,
+        /// Only this one
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Where random contexts start
+        #[arg(long, default_value_t = 1)]
+        from: u64,
+        /// Where the files of failing contexts are kept
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+        /// Instead alter this many files and answers at random, and demand that each alteration is noticed
+        #[arg(long, value_name = "N")]
+        self_test: Option<usize>,
+    },
     /// For maintainers: packs recorded LlamaIndex directories into xtask/corpus
     CorpusPack {
         /// The folder of recordings, laid out as xtask/corpus/README.md says
@@ -80,6 +100,15 @@ fn main() -> ExitCode {
         Command::Corpus { dirs, self_test: Some(alterations), seed, .. } => corpus::self_test(&dirs, alterations, seed),
         Command::Corpus { dirs, verbose, .. } => corpus::run(&dirs, verbose),
         Command::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
+        Command::Interchange { self_test: Some(alterations), from, .. } => interchange::self_test(from, alterations),
+        Command::Interchange { seeds, seed, from, keep, .. } => {
+            let options = interchange::Options {
+                from: seed.unwrap_or(from),
+                seeds: if seed.is_some() { 1 } else { seeds },
+                keep,
+            };
+            interchange::run(&options).and_then(interchange::demand)
+        }
         Command::CorpusPack { source } => corpus_data::pack(&source, &corpus_data::archives(&root())),
     };
     match result {
@@ -91,6 +120,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// How many random contexts are tried with LlamaIndex.
+const SEEDS: usize = 300;
+const SEEDS_OF_TORTURE: usize = 2000;
+
+/// How many files and answers are altered there, to see whether it is noticed.
+const CHANGES: usize = 40;
+const CHANGES_OF_TORTURE: usize = 500;
+
 /// How many alterations of recorded answers the self-test tries.
 const ALTERATIONS: usize = 150;
 const ALTERATIONS_OF_TORTURE: usize = 5000;
@@ -101,6 +138,21 @@ fn corpus_step() -> Result<test::Counts> {
     let counts = corpus::compare(&[], false)?;
     corpus::self_test(&[], ALTERATIONS, 1)?;
     Ok(counts)
+}
+
+/// The step of `test` with a real LlamaIndex: random contexts, and whether a wrong value would be noticed. Every context
+/// counts as a test.
+fn interchange_step() -> Result<test::Counts> {
+    let counts = interchange::run(&interchange::Options { from: 1, seeds: SEEDS, keep: None })?;
+    interchange::self_test(1, CHANGES)?;
+    Ok(counts)
+}
+
+/// That of `torture`, with other contexts.
+fn interchange_torture() -> Result<()> {
+    interchange::self_test(10_001, CHANGES_OF_TORTURE)?;
+    let options = interchange::Options { from: 10_001, seeds: SEEDS_OF_TORTURE, keep: None };
+    interchange::run(&options).and_then(interchange::demand)
 }
 
 /// The corpus step of `torture`.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::process::{cargo, display, minutes, probe, run_and_count};
-use crate::{corpus_step, features, tidy};
+use crate::{corpus_step, features, interchange, interchange_step, tidy};
 
 /// Runs the steps in order and stops at the first that fails. The last line counts the tests.
 pub(crate) fn run() -> ExitCode {
@@ -48,6 +48,11 @@ fn steps(report: &mut Report) -> Result<()> {
         ensure!(seen.failed == 0, "{} answers differ from LlamaIndex's", seen.failed);
         Ok(())
     })?;
+    report.step("interchange", "cargo xtask interchange", |counts| {
+        let seen = interchange_step()?;
+        *counts += seen;
+        interchange::demand(seen)
+    })?;
     report.step("features", "cargo xtask features", |_| features::run(false))
 }
 
@@ -68,7 +73,7 @@ impl Report {
         let advice =
             format!("`rustup component add {component}` adds it (with Debian's own Rust: `apt install {package}`)");
         println!("\n== {name}\nNOT RUN: {component} is not installed. {advice}\n({reason})");
-        self.lines.push(format!("  {name:<10} NOT RUN: {component} is not installed; {advice}"));
+        self.lines.push(format!("  {name:<11} NOT RUN: {component} is not installed; {advice}"));
         Ok(())
     }
 
@@ -87,7 +92,7 @@ impl Report {
 }
 
 fn line(name: &str, time: Duration, outcome: &str) -> String {
-    format!("  {name:<10} {}{outcome}", minutes(time))
+    format!("  {name:<11} {}{outcome}", minutes(time))
 }
 
 /// How many tests ran, and how they ended.
@@ -206,7 +211,7 @@ mod tests {
         report.step("one", "cargo one", |_| Ok(())).unwrap();
         let error = report.step("two", "cargo two", |_| anyhow::bail!("broken")).unwrap_err();
         assert_eq!(format!("{error:#}"), "step 'two' failed; `cargo two` repeats it: broken");
-        assert_eq!(report.lines, ["  one         0m 00s", "  two         0m 00s  FAILED"]);
+        assert_eq!(report.lines, ["  one          0m 00s", "  two          0m 00s  FAILED"]);
         assert_eq!(report.counts.to_string(), "0 passed, 0 failed, 0 skipped");
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::metadata::Metadata;
 use crate::process::{cargo, minutes, output, probe, program};
-use crate::{corpus_self_test, features, fuzz, process, tidy};
+use crate::{corpus_self_test, features, fuzz, interchange_torture, process, tidy};
 
 /// The crates whose memory accesses Miri watches.
 const MIRI: &str = "--package raw-json --package vectorstore-simple";
@@ -28,6 +28,7 @@ pub(crate) fn run(install: bool) -> Result<()> {
     let mut torture = Torture { install, table: Vec::new() };
     torture.check("features, also in pairs", || features::run(true));
     torture.check("corpus self-test", corpus_self_test);
+    torture.check("LlamaIndex, both ways", interchange_torture);
     torture.check("many random cases", || process::run(&mut properties(&metadata)?));
     torture.check_with("fuzzing", "apt-get install g++", fuzz::ready, || fuzz::run(&[], FUZZING_SECONDS));
     torture.check_with("Miri", "rustup component add --toolchain nightly miri rust-src", miri_works, || {

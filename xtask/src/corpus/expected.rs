@@ -61,7 +61,7 @@ pub(super) fn unmark(value: &Value) -> Value {
 
 /// Where an answer of ours differs from LlamaIndex's, or `None` if they agree: values, numbers and the order of keys
 /// are exactly equal, and lists too but those marked as being in arbitrary order.
-pub(super) fn difference(expected: &Value, actual: &Value) -> Option<String> {
+pub(crate) fn difference(expected: &Value, actual: &Value) -> Option<String> {
     let differs = || Some(format!("expected {}, got {}", short(expected), short(actual)));
     let within = |place: String, inner: Option<String>| inner.map(|inner| format!("{place}: {inner}"));
     if let Some(items) = expected.get(UNORDERED).and_then(Value::as_array) {
@@ -93,7 +93,7 @@ pub(super) fn difference(expected: &Value, actual: &Value) -> Option<String> {
 }
 
 /// A value, cut to what fits a line.
-pub(super) fn short(value: &Value) -> String {
+pub(crate) fn short(value: &Value) -> String {
     let text = value.to_string();
     if text.chars().count() <= 160 { text } else { format!("{}…", text.chars().take(160).collect::<String>()) }
 }

@@ -2,9 +2,9 @@
 //! compares.
 
 mod answers;
-mod areas;
+pub(crate) mod areas;
 mod case;
-mod expected;
+pub(crate) mod expected;
 mod report;
 mod rules;
 mod self_test;
@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 
 use answers::{Answers, Outcome};
 use case::Case;
-pub(crate) use self_test::run as self_test;
+pub(crate) use self_test::{alter, run as self_test};
 
 use crate::test::Counts;
 

@@ -9,6 +9,7 @@ use colca::raw_json::{PyString, Value};
 use super::answers::{Answer, Outcome};
 use super::case::Case;
 use super::{answer, find_cases};
+use crate::random::Random;
 
 /// Parts of `expect.json` that are about the recording itself.
 const NOT_ANSWERS: [&str; 4] = ["described_by", "generator", "files", "answers_are_after_renaming"];
@@ -16,7 +17,7 @@ const NOT_ANSWERS: [&str; 4] = ["described_by", "generator", "files", "answers_a
 /// Alters `alterations` answers, one at a time, in cases chosen at random from the folders.
 pub(crate) fn run(dirs: &[PathBuf], alterations: usize, seed: u64) -> Result<()> {
     let cases = find_cases(dirs)?;
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut tried = 0;
     let mut unnoticed = Vec::new();
     let mut rounds = 0;
@@ -96,7 +97,7 @@ fn at<'a>(value: &'a mut Value, path: &[String]) -> &'a mut Value {
 }
 
 /// Makes a scalar another one and tells how.
-fn alter(value: &mut Value, random: &mut Random) -> String {
+pub(crate) fn alter(value: &mut Value, random: &mut Random) -> String {
     let before = value.to_string();
     *value = match &*value {
         Value::Null => Value::from("not null"),
@@ -113,17 +114,4 @@ fn alter(value: &mut Value, random: &mut Random) -> String {
         other => Value::from(vec![other.clone()]),
     };
     format!("{before} made {value}")
-}
-
-/// A small generator of random numbers (SplitMix64), so that a seed repeats a run on every platform.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % n.max(1) as u64) as usize
-    }
 }

@@ -47,13 +47,13 @@ pub(super) fn ok(value: Value) -> Value {
     [("ok", value)].into_iter().collect()
 }
 
-pub(super) fn ref_doc_info(info: &RefDocInfo) -> Value {
+pub(crate) fn ref_doc_info(info: &RefDocInfo) -> Value {
     let node_ids = Value::Array(info.node_ids.iter().map(Value::from).collect());
     [("node_ids", node_ids), ("metadata", Value::Object(info.metadata.clone()))].into_iter().collect()
 }
 
 /// LlamaIndex gives ids by hash; equal hashes leave the last id at the first's place.
-pub(super) fn by_hash<'a>(hashes: impl IntoIterator<Item = (&'a PyString, &'a PyString)>) -> Value {
+pub(crate) fn by_hash<'a>(hashes: impl IntoIterator<Item = (&'a PyString, &'a PyString)>) -> Value {
     hashes.into_iter().map(|(id, hash)| (hash, id)).collect()
 }
 
@@ -107,7 +107,7 @@ async fn node(
 }
 
 /// What LlamaIndex's recording tells of a node.
-pub(super) fn describe(node: &Node) -> Object {
+pub(crate) fn describe(node: &Node) -> Object {
     let error = |e: schema::Error| -> Value { [("error", e.to_string())].into_iter().collect() };
     let text = |result: Result<PyString, schema::Error>| result.map_or_else(error, |text| ok(text.into()));
     let modes = |get: &dyn Fn(MetadataMode) -> Result<PyString, schema::Error>| -> Value {

@@ -2,7 +2,7 @@
 
 mod chat;
 mod context;
-mod docstore;
+pub(crate) mod docstore;
 mod graphs;
 mod index_store;
 mod load;

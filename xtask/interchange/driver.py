@@ -1,0 +1,346 @@
+"""Puts a real LlamaIndex at the end of a pipe.
+
+Every line of standard input is a request, a JSON object; every line of standard output is its answer, `{"ok": value}`
+or `{"error": {"type", "message"}}`. JSON is Python's: with `NaN`, integers of any size and escaped lone surrogates.
+
+A request's "do" says what is wanted:
+
+    hello                           -> the versions of Python and LlamaIndex
+    open     ctx, dir               opens a persisted context and calls it `ctx`
+    begin    ctx, property_graph    begins an empty context, with a property graph store or without
+    apply    ctx, ops               -> for each operation its own {"ok"} or {"error"}
+    ask      ctx, questions         -> likewise
+    persist  ctx, dir
+    forget                          drops all contexts
+
+Operations and questions are objects with an "op"; the table at the end of this file lists them, and each function
+there reads what else the object holds. Nodes are given as LlamaIndex stores them, `{"__data__", "__type__"}`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from importlib import metadata
+from typing import Any, Callable
+
+warnings.simplefilter("ignore")
+logging.disable(logging.CRITICAL)
+
+# What a library prints must not get between the answers.
+ANSWERS = sys.stdout
+sys.stdout = sys.stderr
+
+import numpy  # noqa: E402
+from llama_index.core import StorageContext  # noqa: E402
+from llama_index.core.data_structs.data_structs import IndexStruct  # noqa: E402
+from llama_index.core.data_structs.registry import INDEX_STRUCT_TYPE_TO_INDEX_STRUCT_CLASS  # noqa: E402
+from llama_index.core.data_structs.struct_type import IndexStructType  # noqa: E402
+from llama_index.core.graph_stores.simple_labelled import SimplePropertyGraphStore  # noqa: E402
+from llama_index.core.graph_stores.types import ChunkNode, EntityNode, Relation  # noqa: E402
+from llama_index.core.llms import ChatMessage  # noqa: E402
+from llama_index.core.schema import BaseNode, MetadataMode, TextNode  # noqa: E402
+from llama_index.core.storage.chat_store import SimpleChatStore  # noqa: E402
+from llama_index.core.storage.docstore.utils import json_to_doc  # noqa: E402
+from llama_index.core.vector_stores import SimpleVectorStore  # noqa: E402
+from llama_index.core.vector_stores.types import (  # noqa: E402
+    MetadataFilter,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryMode,
+)
+
+Json = Any
+
+CHAT_STORE = "chat_store.json"
+LEARNERS = ("svm", "linear_regression", "logistic_regression")
+MODES = (MetadataMode.ALL, MetadataMode.EMBED, MetadataMode.LLM, MetadataMode.NONE)
+
+
+class Context:
+    """A storage context with a chat store beside it."""
+
+    def __init__(self, stores: StorageContext, chats: SimpleChatStore) -> None:
+        self.stores = stores
+        self.chats = chats
+
+    @classmethod
+    def begin(cls, property_graph: bool) -> Context:
+        graph = SimplePropertyGraphStore() if property_graph else None
+        return cls(StorageContext.from_defaults(property_graph_store=graph), SimpleChatStore())
+
+    @classmethod
+    def open(cls, directory: str) -> Context:
+        chats = SimpleChatStore.from_persist_path(os.path.join(directory, CHAT_STORE))
+        return cls(StorageContext.from_defaults(persist_dir=directory), chats)
+
+    def persist(self, directory: str) -> None:
+        self.stores.persist(persist_dir=directory)
+        self.chats.persist(os.path.join(directory, CHAT_STORE))
+
+    def vectors(self, request: Json) -> SimpleVectorStore:
+        return self.stores.vector_stores[request.get("namespace", "default")]
+
+    @property
+    def graph(self) -> SimplePropertyGraphStore:
+        return self.stores.property_graph_store
+
+
+def attempt(work: Callable[[], Json]) -> Json:
+    """What came of the work: its value or its error."""
+    try:
+        return {"ok": work()}
+    except Exception as error:  # whatever LlamaIndex raises is its answer
+        return {"error": {"type": type(error).__name__, "message": str(error)[:500]}}
+
+
+# Documents
+
+
+def nodes(request: Json) -> list[BaseNode]:
+    return [json_to_doc(node) for node in request["nodes"]]
+
+
+def add_documents(ctx: Context, request: Json) -> None:
+    options = {key: request[key] for key in ("allow_update", "store_text") if key in request}
+    ctx.stores.docstore.add_documents(nodes(request), **options)
+
+
+def describe(node: BaseNode) -> Json:
+    """All that a node tells of itself."""
+    told = {
+        "class": node.class_name(),
+        "type": str(node.get_type().value),
+        "id": node.node_id,
+        "hash": attempt(lambda: node.hash),
+        "ref_doc_id": attempt(lambda: node.ref_doc_id),
+        "content": {mode.value: attempt(lambda: node.get_content(metadata_mode=mode)) for mode in MODES},
+        "metadata_str": {mode.value: attempt(lambda: node.get_metadata_str(mode=mode)) for mode in MODES},
+        "dict": {"ok": node.to_dict()},
+    }
+    if getattr(node, "obj", None) is not None:
+        told["obj"] = describe(node.obj)
+    return told
+
+
+def get_document(ctx: Context, request: Json) -> Json:
+    node = ctx.stores.docstore.get_document(request["id"], raise_error=False)
+    return None if node is None else describe(node)
+
+
+def ref_doc_info(info: Any) -> Json:
+    return None if info is None else {"node_ids": info.node_ids, "metadata": info.metadata}
+
+
+def all_ref_doc_info(ctx: Context, _request: Json) -> Json:
+    infos = ctx.stores.docstore.get_all_ref_doc_info() or {}
+    return {key: ref_doc_info(info) for key, info in infos.items()}
+
+
+# Vectors
+
+
+def filters(given: Json) -> MetadataFilters | None:
+    """Filters from LlamaIndex's own JSON form, nested ones too."""
+    if given is None:
+        return None
+    inner = [filters(one) if "filters" in one else MetadataFilter(**one) for one in given["filters"]]
+    return MetadataFilters(filters=inner, condition=given["condition"])
+
+
+def vector_query(ctx: Context, request: Json) -> Json:
+    return hits(ctx.vectors(request), request)
+
+
+def hits(store: SimpleVectorStore, request: Json) -> Json:
+    mode = request.get("mode", "default")
+    query = VectorStoreQuery(
+        query_embedding=request["embedding"],
+        similarity_top_k=request.get("top_k", 1),
+        node_ids=request.get("node_ids"),
+        filters=filters(request.get("filters")),
+        mode=VectorStoreQueryMode(mode),
+    )
+    options = {key: request[key] for key in ("mmr_threshold",) if request.get(key) is not None}
+    if mode in LEARNERS:
+        numpy.random.seed(0)
+    found = store.query(query, **options)
+    return {"ids": list(found.ids), "similarities": [float(score) for score in found.similarities]}
+
+
+def passes(_ctx: Context, request: Json) -> bool:
+    """Whether a node with this metadata passes the filters."""
+    store = SimpleVectorStore()
+    store.add([TextNode(id_="n", embedding=[1.0], metadata=request["metadata"])])
+    query = VectorStoreQuery(query_embedding=[1.0], similarity_top_k=1, filters=filters(request["filters"]))
+    return store.query(query).ids == ["n"]
+
+
+def search(_ctx: Context, request: Json) -> Json:
+    """A query of a store with these rows, under the ids "0", "1" and so on."""
+    store = SimpleVectorStore()
+    store.add([TextNode(id_=str(number), embedding=row) for number, row in enumerate(request["rows"])])
+    return hits(store, request)
+
+
+# Graphs
+
+
+def node_told(node: EntityNode | ChunkNode) -> Json:
+    return {"id": node.id, "kind": type(node).__name__, **node.model_dump()}
+
+
+def triplets_told(triplets: list[Any]) -> Json:
+    return [[node_told(subject), relation.model_dump(), node_told(target)] for subject, relation, target in triplets]
+
+
+def graph_rel_map(ctx: Context, request: Json) -> Json:
+    found = ctx.graph.get(ids=request["ids"])
+    options = {key: request[key] for key in ("depth", "limit", "ignore_rels")}
+    return triplets_told(ctx.graph.get_rel_map(found, **options))
+
+
+def selection(request: Json) -> dict[str, Json]:
+    return {key: request[key] for key in ("entity_names", "relation_names", "properties", "ids") if key in request}
+
+
+# Indices
+
+
+def index_struct(request: Json) -> IndexStruct:
+    """An index struct of any kind, from its fields as they are stored."""
+    kind = INDEX_STRUCT_TYPE_TO_INDEX_STRUCT_CLASS[IndexStructType(request["type"])]
+    fields = dict(request["fields"])
+    for name in ("all_nodes", "root_nodes"):
+        if name in fields:
+            fields[name] = {int(position): node_id for position, node_id in fields[name].items()}
+    if "table" in fields:
+        fields["table"] = {keyword: set(ids) for keyword, ids in fields["table"].items()}
+    return kind(**fields)
+
+
+def index_structs(ctx: Context, _request: Json) -> Json:
+    return [[struct.index_id, str(struct.get_type().value)] for struct in ctx.stores.index_store.index_structs()]
+
+
+def get_index_struct(ctx: Context, request: Json) -> Json:
+    struct = ctx.stores.index_store.get_index_struct(request["id"])
+    if struct is None:
+        return None
+    # Ways through JSON make the keys strings and the sets lists.
+    return {"type": str(struct.get_type().value), "fields": json.loads(struct.to_json())}
+
+
+# Conversations
+
+
+def messages_told(messages: list[ChatMessage] | None) -> Json:
+    if messages is None:
+        return None
+    return [{**message.model_dump(mode="json"), "content": message.content} for message in messages]
+
+
+def set_messages(ctx: Context, request: Json) -> None:
+    ctx.chats.set_messages(request["key"], [ChatMessage(**message) for message in request["messages"]])
+
+
+def one_message(message: ChatMessage | None) -> Json:
+    return None if message is None else messages_told([message])[0]
+
+
+OPERATIONS: dict[str, Callable[[Context, Json], Json]] = {
+    "context.add_vector_store": lambda c, r: c.stores.add_vector_store(SimpleVectorStore(), r["namespace"]),
+    "context.namespaces": lambda c, r: sorted(c.stores.vector_stores),
+    "docstore.add": add_documents,
+    "docstore.delete_document": lambda c, r: c.stores.docstore.delete_document(r["id"], raise_error=r["raise_error"]),
+    "docstore.delete_ref_doc": lambda c, r: c.stores.docstore.delete_ref_doc(r["id"], raise_error=r["raise_error"]),
+    "docstore.set_hash": lambda c, r: c.stores.docstore.set_document_hash(r["id"], r["hash"]),
+    "docstore.set_hashes": lambda c, r: c.stores.docstore.set_document_hashes(r["hashes"]),
+    "docstore.get_doc": get_document,
+    "docstore.ids": lambda c, r: list(c.stores.docstore.docs),
+    "docstore.exists": lambda c, r: c.stores.docstore.document_exists(r["id"]),
+    "docstore.get_hash": lambda c, r: c.stores.docstore.get_document_hash(r["id"]),
+    "docstore.get_all_hashes": lambda c, r: c.stores.docstore.get_all_document_hashes(),
+    "docstore.get_ref_doc_info": lambda c, r: ref_doc_info(c.stores.docstore.get_ref_doc_info(r["id"])),
+    "docstore.get_all_ref_doc_info": all_ref_doc_info,
+    "vs.add": lambda c, r: c.vectors(r).add(nodes(r)),
+    "vs.delete": lambda c, r: c.vectors(r).delete(r["ref_doc_id"]),
+    "vs.delete_nodes": lambda c, r: c.vectors(r).delete_nodes(r["node_ids"], filters(r.get("filters"))),
+    "vs.clear": lambda c, r: c.vectors(r).clear(),
+    "vs.get": lambda c, r: c.vectors(r).get(r["id"]),
+    "vs.query": vector_query,
+    "vs.search": search,
+    "filters.pass": passes,
+    "graph.upsert_triplet": lambda c, r: c.stores.graph_store.upsert_triplet(*r["triplet"]),
+    "graph.delete": lambda c, r: c.stores.graph_store.delete(*r["triplet"]),
+    "graph.get": lambda c, r: c.stores.graph_store.get(r["subj"]),
+    "graph.rel_map": lambda c, r: c.stores.graph_store.get_rel_map(r["subjs"], r["depth"], r["limit"]),
+    "pg.upsert_entity": lambda c, r: c.graph.upsert_nodes([EntityNode(**r["node"])]),
+    "pg.upsert_chunk": lambda c, r: c.graph.upsert_nodes([ChunkNode(**r["node"])]),
+    "pg.upsert_relation": lambda c, r: c.graph.upsert_relations([Relation(**r["relation"])]),
+    "pg.upsert_llama_nodes": lambda c, r: c.graph.upsert_llama_nodes(nodes(r)),
+    "pg.delete": lambda c, r: c.graph.delete(**selection(r)),
+    "pg.get": lambda c, r: [node_told(node) for node in c.graph.get(**selection(r))],
+    "pg.get_triplets": lambda c, r: triplets_told(c.graph.get_triplets(**selection(r))),
+    "pg.get_rel_map": graph_rel_map,
+    "pg.get_llama_nodes": lambda c, r: [describe(node) for node in c.graph.get_llama_nodes(r["ids"])],
+    "index.add": lambda c, r: c.stores.index_store.add_index_struct(index_struct(r)),
+    "index.delete": lambda c, r: c.stores.index_store.delete_index_struct(r["id"]),
+    "index.ids": index_structs,
+    "index.get": get_index_struct,
+    "chat.add": lambda c, r: c.chats.add_message(r["key"], ChatMessage(**r["message"]), r["index"]),
+    "chat.set": set_messages,
+    "chat.delete": lambda c, r: messages_told(c.chats.delete_messages(r["key"])),
+    "chat.delete_message": lambda c, r: one_message(c.chats.delete_message(r["key"], r["index"])),
+    "chat.delete_last": lambda c, r: one_message(c.chats.delete_last_message(r["key"])),
+    "chat.keys": lambda c, r: c.chats.get_keys(),
+    "chat.get": lambda c, r: messages_told(c.chats.get_messages(r["key"])),
+}
+
+
+class Driver:
+    """The contexts that are open, by name."""
+
+    def __init__(self) -> None:
+        self.contexts: dict[str, Context] = {}
+
+    def run(self, ctx: str, requests: list[Json]) -> list[Json]:
+        context = self.contexts[ctx]
+        return [attempt(lambda: OPERATIONS[request["op"]](context, request)) for request in requests]
+
+    def answer(self, request: Json) -> Json:
+        match request["do"]:
+            case "hello":
+                return {"python": sys.version.split()[0], "llama-index-core": metadata.version("llama-index-core")}
+            case "open":
+                self.contexts[request["ctx"]] = Context.open(request["dir"])
+            case "begin":
+                self.contexts[request["ctx"]] = Context.begin(request["property_graph"])
+            case "apply":
+                return self.run(request["ctx"], request["ops"])
+            case "ask":
+                return self.run(request["ctx"], request["questions"])
+            case "persist":
+                self.contexts[request["ctx"]].persist(request["dir"])
+            case "forget":
+                self.contexts.clear()
+            case unknown:
+                raise ValueError(f"unknown request {unknown!r}")
+
+
+def main() -> None:
+    driver = Driver()
+    for line in sys.stdin.buffer:
+        answer = attempt(lambda: driver.answer(json.loads(line)))
+        # What cannot be told as JSON is an answer too.
+        told = attempt(lambda: json.dumps(answer, default=list))
+        ANSWERS.write(told.get("ok") or json.dumps(told))
+        ANSWERS.write("\n")
+        ANSWERS.flush()
+
+
+if __name__ == "__main__":
+    main()
