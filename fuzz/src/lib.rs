@@ -89,6 +89,8 @@ pub fn property_graph_store(data: &[u8]) {
         let touching = TripletFilter::default().with_ids(ids.clone());
         let _ = graph.get_triplets(&touching).await;
         let _ = graph.get_rel_map(&ids, &RelMapOptions::default()).await;
+        let _ = graph.get_llama_nodes(&ids).await;
+        let _ = graph.get_schema().await;
         let _ = graph.upsert_nodes(nodes).await;
         if let Some(first) = ids.first() {
             let gone = TripletFilter::default().with_ids([first]);
