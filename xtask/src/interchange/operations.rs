@@ -99,8 +99,7 @@ fn vectors(random: &mut Random, cast: &Cast) -> Value {
         3 | 4 => {
             let n = random.below(4);
             let ids = random.list(n, |random| Value::from(&random.pick(&cast.nodes).id));
-            let known = entries(random, Oddities { surrogate_keys: false, ..Oddities::ALL });
-            let filters = if random.chance(70) { Value::Null } else { searches::filters(random, &known) };
+            let filters = if random.chance(70) { Value::Null } else { searches::safe_filters(random) };
             // Asked for nothing, LlamaIndex deletes everything.
             let filters_none = filters.get("filters").and_then(Value::as_array).is_none_or(<[Value]>::is_empty);
             let ids = if filters_none || random.chance(50) { Value::Array(ids) } else { Value::Null };

@@ -8,10 +8,13 @@ use super::text::text;
 use super::values::{Oddities, Precision, entries, object};
 use crate::random::Random;
 
+/// Operators that can be applied to anything.
+const SAFE: [FilterOperator; 3] = [FilterOperator::Eq, FilterOperator::Ne, FilterOperator::IsEmpty];
+
 /// A group of filters in LlamaIndex's JSON that often has to do with this metadata.
-pub(super) fn filters(random: &mut Random, metadata: &Object) -> Value {
+pub(super) fn filters(random: &mut Random, metadata: &Object, operators: &[FilterOperator]) -> Value {
     let n = if random.chance(5) { 0 } else { random.between(1, 3) };
-    let filters = random.list(n, |random| filter(random, metadata));
+    let filters = random.list(n, |random| filter(random, metadata, operators));
     let condition = match random.below(5) {
         0 => Value::Null,
         _ => random.pick(&FilterCondition::ALL).name().into(),
@@ -19,13 +22,23 @@ pub(super) fn filters(random: &mut Random, metadata: &Object) -> Value {
     object([("filters", Value::Array(filters)), ("condition", condition)])
 }
 
-fn filter(random: &mut Random, metadata: &Object) -> Value {
+/// For deletions: filters that can be applied to anything, since LlamaIndex stops half-way where one cannot.
+pub(super) fn safe_filters(random: &mut Random) -> Value {
+    let known = metadata(random);
+    filters(random, &known, &SAFE)
+}
+
+fn metadata(random: &mut Random) -> Object {
+    entries(random, Oddities { surrogate_keys: false, ..Oddities::ALL })
+}
+
+fn filter(random: &mut Random, metadata: &Object, operators: &[FilterOperator]) -> Value {
     let known = (!metadata.is_empty() && random.chance(85)).then(|| random.below(metadata.len()));
     let (key, found) = match known.and_then(|at| metadata.get_index(at)) {
         Some((key, found)) => (key.clone(), found.clone()),
         None => (text(random, true), Value::Null),
     };
-    let operator = *random.pick(&FilterOperator::ALL);
+    let operator = *random.pick(operators);
     let value = match operator {
         FilterOperator::In | FilterOperator::Nin | FilterOperator::Any | FilterOperator::All if random.chance(80) => {
             list(random, &found)
@@ -92,8 +105,8 @@ fn list(random: &mut Random, found: &Value) -> Value {
 
 /// Whether a node with this metadata passes these filters.
 pub(super) fn passing(random: &mut Random) -> Value {
-    let metadata = entries(random, Oddities { surrogate_keys: false, ..Oddities::ALL });
-    let filters = filters(random, &metadata);
+    let metadata = metadata(random);
+    let filters = filters(random, &metadata, &FilterOperator::ALL);
     object([("op", "filters.pass".into()), ("filters", filters), ("metadata", metadata.into())])
 }
 
@@ -148,8 +161,8 @@ pub(super) fn search(random: &mut Random) -> Value {
 
 /// What a query of a context's store is restricted by, and how it searches; often by nothing, and by similarity.
 pub(super) fn mode(random: &mut Random, precision: Precision, dimension: usize) -> [(&'static str, Value); 3] {
-    let known = entries(random, Oddities { surrogate_keys: false, ..Oddities::ALL });
-    let filters = if random.chance(60) { Value::Null } else { filters(random, &known) };
+    let known = metadata(random);
+    let filters = if random.chance(60) { Value::Null } else { filters(random, &known, &FilterOperator::ALL) };
     // Where many similarities are equal but for the last digit, MMR goes different ways.
     let coarse = matches!(precision, Precision::Integer) || dimension < 3;
     let mmr = random.chance(20) && !coarse;
