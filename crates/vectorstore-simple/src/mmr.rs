@@ -23,14 +23,14 @@ struct Candidate {
 }
 
 /// What similarities are measured to.
-struct Field<'a> {
+struct Probes<'a> {
     state: &'a State,
     query: Probe,
     /// What was picked and counts.
     picked: Vec<Probe>,
 }
 
-impl Field<'_> {
+impl Probes<'_> {
     fn about(&self, at: usize, probe: &Probe) -> Approximation {
         let mode = self.state.similarity;
         let exact = || self.exact(at, probe);
@@ -67,14 +67,14 @@ impl Mmr {
         embedding: &[f64],
         limit: usize,
     ) -> Vec<(usize, f64)> {
-        let mut field = Field { state, query: Probe::new(embedding), picked: Vec::new() };
-        let candidate = |&at| Candidate { at, similarity: field.about(at, &field.query), overlap: None };
+        let mut probes = Probes { state, query: Probe::new(embedding), picked: Vec::new() };
+        let candidate = |&at| Candidate { at, similarity: probes.about(at, &probes.query), overlap: None };
         let all = candidates.iter().map(candidate);
         let (mut rest, mut undefined): (Vec<_>, Vec<_>) =
             all.partition(|candidate| candidate.similarity.value.is_finite());
         let mut picks = Vec::new();
         while picks.len() < limit
-            && let Some((best, score)) = self.best(&mut rest, &field)
+            && let Some((best, score)) = self.best(&mut rest, &probes)
         {
             // In order, since of equal scores the first wins.
             let Candidate { at, .. } = rest.remove(best);
@@ -83,12 +83,12 @@ impl Mmr {
                 break;
             }
             if self.penalty == MmrPenalty::LastPick {
-                field.picked.clear();
+                probes.picked.clear();
             }
-            field.picked.push(Probe::new(&state.vectors.numbers_at(at).unwrap_or_default()));
-            let last = field.picked.last().unwrap_or(&field.query);
+            probes.picked.push(Probe::new(&state.vectors.numbers_at(at).unwrap_or_default()));
+            let last = probes.picked.last().unwrap_or(&probes.query);
             for candidate in &mut rest {
-                let overlap = field.about(candidate.at, last);
+                let overlap = probes.about(candidate.at, last);
                 let before = candidate.overlap.filter(|_| self.penalty == MmrPenalty::AllPicks);
                 candidate.overlap = Some(before.map_or(overlap, |before| greater(before, overlap)));
             }
@@ -101,7 +101,7 @@ impl Mmr {
     }
 
     /// The place of the first with the greatest score. True similarities are found only where they can matter.
-    fn best(&self, rest: &mut [Candidate], field: &Field<'_>) -> Option<(usize, f64)> {
+    fn best(&self, rest: &mut [Candidate], probes: &Probes<'_>) -> Option<(usize, f64)> {
         let least = |candidate: &Candidate| self.score(candidate).value - self.score(candidate).error;
         let floor = rest.iter().map(least).fold(f64::NEG_INFINITY, f64::max);
         let mut best = None;
@@ -111,7 +111,7 @@ impl Mmr {
             if about.value + about.error < floor {
                 continue;
             }
-            field.refine(candidate);
+            probes.refine(candidate);
             let score = self.score(candidate).value;
             if score > greatest {
                 greatest = score;
