@@ -318,3 +318,27 @@ fn learners_end_on_numbers_of_any_size() {
         }
     }
 }
+
+#[test]
+fn copies_are_not_compared_with_every_pick_each_time() {
+    // With a comparison of each copy with each pick for each pick, this would take minutes.
+    let store = store_of(&vec![vec![0.1; 64]; 500], SimilarityMode::Cosine);
+    let query = VectorStoreQuery::new([0.2; 64]).with_mode(VectorStoreQueryMode::Mmr).with_top_k(0);
+    let hits = search(&store, &query.with_mmr_penalty(MmrPenalty::AllPicks));
+    assert!(hits.iter().enumerate().all(|(i, (id, _))| *id == *i.to_string()));
+    assert_eq!(hits.len(), 500);
+}
+
+#[test]
+fn a_score_beyond_all_doubles_never_wins() {
+    let rows = [[1e200, 1e200], [-1e200, -1e200], [1.0, 1.0], [-1.0, 2.0]].map(|row| row.to_vec());
+    let query = VectorStoreQuery::new([1.0, 0.3]).with_mode(VectorStoreQueryMode::Mmr).with_top_k(0);
+    for penalty in [MmrPenalty::LastPick, MmrPenalty::AllPicks] {
+        let query = query.clone().with_mmr_penalty(penalty).with_mmr_threshold(0.0);
+        let hits = search(&store_of(&rows, SimilarityMode::DotProduct), &query);
+        let ids: Vec<_> = hits.iter().map(|(id, _)| id.to_string()).collect();
+        assert_eq!((hits.len(), ids[0].as_str()), (4, "0"));
+        assert!(hits.iter().all(|(_, score)| !score.is_infinite()), "{hits:?}");
+        assert!(hits.is_sorted_by_key(|(_, score)| score.is_nan()), "{hits:?}");
+    }
+}
