@@ -6,7 +6,8 @@
 /// What is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fit {
-    /// `LinearSVC(class_weight="balanced", C=0.1)`: squared hinge loss, the intercept among what is kept small.
+    /// `LinearSVC(class_weight="balanced", C=0.1)`, at its minimum: squared hinge loss, the intercept among what is kept
+    /// small.
     Svm,
     /// `LogisticRegression(class_weight="balanced")`, at its minimum; scikit-learn stops a little before.
     Logistic,
@@ -14,11 +15,18 @@ pub(crate) enum Fit {
     Linear,
 }
 
-/// What the fitted learner says of each node. Takes as much memory as the rows. Rows with numbers near the limits of a
-/// double may get scores that are not finite.
+/// Whether a learner can be fitted to an embedding: its numbers are finite, and products of four lengths like its own
+/// are too.
+pub(crate) fn takes(embedding: &[f64]) -> bool {
+    const LENGTH_MAX: f64 = 1e60;
+    norm(embedding) <= LENGTH_MAX
+}
+
+/// What the fitted learner says of each node, whose embeddings it [`takes`]; not a number if it does not take the
+/// query's. Takes as much memory as the rows.
 pub(crate) fn scores(fit: Fit, query: &[f64], rows: &[Vec<f64>]) -> Vec<f64> {
-    if rows.is_empty() {
-        return Vec::new();
+    if rows.is_empty() || !takes(query) {
+        return vec![f64::NAN; rows.len()];
     }
     match fit {
         Fit::Linear => projections(query, rows),
