@@ -53,7 +53,7 @@ pub(crate) struct Addition<'a> {
     id: &'a PyString,
     embedding: &'a [f64],
     ref_doc_id: PyString,
-    metadata: Value,
+    metadata: RawJson,
 }
 
 impl<'a> Addition<'a> {
@@ -65,7 +65,7 @@ impl<'a> Addition<'a> {
         if let Some((index, &value)) = embedding.iter().enumerate().find(|(_, x)| !x.is_finite()) {
             return Err(Error::NotFinite { id: id.clone(), index, value });
         }
-        let metadata = Value::Object(metadata_dict(node)?);
+        let metadata = Value::Object(metadata_dict(node)?).into();
         Ok(Self { id, embedding, ref_doc_id: recorded_ref_doc_id(node)?, metadata })
     }
 }
@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// Whether the node is there already, with the same in it.
+    /// Whether the node is there already, with the same in it, in the same order.
     pub(crate) fn has(&self, addition: &Addition<'_>) -> bool {
         let same_numbers = match self.vectors.get(addition.id) {
             Some(Stored::Row(row)) => {
@@ -89,16 +89,18 @@ impl State {
             }
             _ => false,
         };
+        let same_metadata =
+            |raw: &RawJson| *raw == addition.metadata || RawJson::from(raw.value()) == addition.metadata;
         same_numbers
             && self.ref_doc_ids.get(addition.id) == Some(&addition.ref_doc_id)
-            && self.metadata.get(addition.id).is_some_and(|raw| raw.value() == addition.metadata)
+            && self.metadata.get(addition.id).is_some_and(same_metadata)
     }
 
     /// Adds what [`check`](Self::check) let through.
     pub(crate) fn add(&mut self, addition: Addition<'_>) {
         self.vectors.set(addition.id.clone(), addition.embedding);
         self.ref_doc_ids.insert(addition.id.clone(), addition.ref_doc_id);
-        self.metadata.entries_mut().insert(addition.id.clone(), addition.metadata.into());
+        self.metadata.entries_mut().insert(addition.id.clone(), addition.metadata);
         self.revision = Revision::next();
     }
 
