@@ -96,6 +96,14 @@ impl State {
             && self.metadata.get(addition.id).is_some_and(same_metadata)
     }
 
+    /// Whether additions take no longer than copying them does, once [`check`](Self::check) has let them through: they
+    /// are few, and how the others are kept need not change for them.
+    pub(crate) fn takes_quickly(&self, additions: &[Addition<'_>]) -> bool {
+        /// They are few as long as they are less than one in so many of those that are there.
+        const FEW: usize = 8;
+        additions.len() < self.vectors.len() / FEW && additions.iter().all(|a| self.vectors.fits(a.embedding))
+    }
+
     /// Adds what [`check`](Self::check) let through.
     pub(crate) fn add(&mut self, addition: Addition<'_>) {
         self.vectors.set(addition.id.clone(), addition.embedding);
