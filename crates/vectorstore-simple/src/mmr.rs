@@ -67,8 +67,9 @@ fn greater(a: Approximation, b: Approximation) -> Approximation {
 }
 
 impl Mmr {
-    /// Picks one candidate after the other, the first of those with the greatest score. Those without a score come last,
-    /// in order. Takes at most twice as many comparisons of embeddings as there are candidates, for each that is picked.
+    /// Picks one candidate after the other, the first of those with the greatest score. Those without a score come
+    /// last, in order. Takes at most twice as many comparisons of embeddings as there are candidates, for each that is
+    /// picked.
     pub(crate) fn pick(
         &self,
         state: &State,

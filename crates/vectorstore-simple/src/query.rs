@@ -75,8 +75,8 @@ impl State {
         best.finish().collect()
     }
 
-    /// The candidates that a learner takes most for the query. Those that have no direction, or are too long for it, come
-    /// last.
+    /// The candidates that a learner takes most for the query. Those that have no direction, or are too long for it,
+    /// come last.
     fn learned(&self, candidates: &[usize], embedding: &[f64], limit: usize, fit: Fit) -> Vec<(usize, f64)> {
         let numbers = |at: &usize| self.vectors.numbers_at(*at).filter(|row| learner::takes(row));
         let (places, rows): (Vec<usize>, Vec<Vec<f64>>) =
