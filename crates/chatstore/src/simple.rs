@@ -13,8 +13,8 @@ const STORE: &str = "store";
 
 /// LlamaIndex's chat store in memory, the content of `chat_store.json`.
 ///
-/// A clone is another handle on the same data. Reading takes a snapshot, so writers are never waited for; every change
-/// is seen as a whole or not at all. Keys and messages keep their order.
+/// A clone is another handle on the same data. Reading takes a snapshot: it waits at most for the change that is being
+/// made, and no change waits for it. Every change is seen as a whole or not at all. Keys and messages keep their order.
 #[derive(Debug, Clone, Default)]
 pub struct SimpleChatStore {
     state: Arc<RwLock<Arc<State>>>,

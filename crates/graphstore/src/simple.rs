@@ -15,8 +15,8 @@ const GRAPH_DICT: &str = "graph_dict";
 
 /// LlamaIndex's graph store in memory, the content of `graph_store.json`.
 ///
-/// A clone is another handle on the same data. Reading takes a snapshot, so writers are never waited for. Subjects
-/// and what stands under them keep the order of insertion.
+/// A clone is another handle on the same data. Reading takes a snapshot: it waits at most for the change that is being
+/// made, and no change waits for it. Subjects and what stands under them keep the order of insertion.
 ///
 /// ```
 /// use graphstore::SimpleGraphStore;

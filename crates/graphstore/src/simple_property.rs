@@ -15,9 +15,9 @@ use crate::{
 
 /// LlamaIndex's property graph store in memory, the content of `property_graph_store.json`.
 ///
-/// A clone is another handle on the same data. Reading takes a snapshot, so writers are never waited for; every change
-/// is seen as a whole or not at all. Nodes, relations and triplets keep the order of insertion, and a replaced node its
-/// place. The triplets of a node are found without looking at others.
+/// A clone is another handle on the same data. Reading takes a snapshot: it waits at most for the change that is being
+/// made, and no change waits for it. Every change is seen as a whole or not at all. Nodes, relations and triplets keep
+/// the order of insertion, and a replaced node its place. The triplets of a node are found without looking at others.
 ///
 /// A triplet with an end that is no node *dangles*. LlamaIndex writes such files, and then fails on all triplets. Here
 /// they are kept, passed over by queries, and listed by [`dangling_triplets`](Self::dangling_triplets). Nothing here

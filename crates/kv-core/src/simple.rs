@@ -14,8 +14,9 @@ use crate::{Applied, Atomicity, Error, KvStore, Op, Page, Persistence, Result, W
 
 /// LlamaIndex's in-memory key-value store, the content of `docstore.json` and `index_store.json`.
 ///
-/// A clone is another handle on the same data. Reading takes a snapshot, so writers are never waited for; a batch is
-/// seen as a whole or not at all. Keys keep the order of insertion, and a replaced key its place.
+/// A clone is another handle on the same data. Reading takes a snapshot: it waits at most for the batch that is being
+/// applied at that moment, which is seen as a whole or not at all. Keys keep the order of insertion, and a replaced key
+/// its place.
 #[derive(Debug, Clone, Default)]
 pub struct SimpleKvStore {
     state: Arc<RwLock<Arc<State>>>,

@@ -6,7 +6,8 @@
 /// What is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fit {
-    /// `LinearSVC(class_weight="balanced", C=0.1)`: squared hinge loss, the intercept among what is kept small.
+    /// `LinearSVC(class_weight="balanced", C=0.1)`, at its minimum: squared hinge loss, the intercept among what is kept
+    /// small.
     Svm,
     /// `LogisticRegression(class_weight="balanced")`, at its minimum; scikit-learn stops a little before.
     Logistic,
@@ -14,11 +15,18 @@ pub(crate) enum Fit {
     Linear,
 }
 
-/// What the fitted learner says of each node. Takes as much memory as the rows. Rows with numbers near the limits of a
-/// double may get scores that are not finite.
+/// Whether a learner can be fitted to an embedding: its numbers are finite, and products of four lengths like its own
+/// are too.
+pub(crate) fn takes(embedding: &[f64]) -> bool {
+    const LENGTH_MAX: f64 = 1e60;
+    norm(embedding) <= LENGTH_MAX
+}
+
+/// What the fitted learner says of each node, whose embeddings it [`takes`]; not a number if it does not take the
+/// query's. Takes as much memory as the rows.
 pub(crate) fn scores(fit: Fit, query: &[f64], rows: &[Vec<f64>]) -> Vec<f64> {
-    if rows.is_empty() {
-        return Vec::new();
+    if rows.is_empty() || !takes(query) {
+        return vec![f64::NAN; rows.len()];
     }
     match fit {
         Fit::Linear => projections(query, rows),
@@ -183,8 +191,16 @@ fn add(to: &mut [f64], factor: f64, row: &[f64]) {
     to[row.len()] += factor;
 }
 
+/// The scalar product, summed up in eight lanes, since one sum would wait for itself.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..8 {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
 }
 
 fn norm(vector: &[f64]) -> f64 {
@@ -193,7 +209,8 @@ fn norm(vector: &[f64]) -> f64 {
 
 /// Least squares: the labels, 1 for the query and 0 for the nodes, projected onto what columns of the samples and a
 /// constant span. The projection is found by orthogonalizing the columns one by one, each twice (Gram and Schmidt;
-/// "twice is enough", Giraud, Langou and Rozložník 2005). Columns that depend on those before them add nothing.
+/// "twice is enough", Giraud, Langou and Rozložník 2005). Columns that depend on those before them add nothing. Takes
+/// time in proportion to the samples times the square of the dimensions, or of the samples if they are fewer.
 fn projections(query: &[f64], rows: &[Vec<f64>]) -> Vec<f64> {
     /// What is left of a column is rounding error if it is this much smaller than the column.
     const DEPENDENT: f64 = 1e-12;

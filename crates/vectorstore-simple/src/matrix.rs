@@ -120,6 +120,11 @@ impl Matrix {
         Self { dim: self.dim, numbers, norms: rows.iter().map(|&row| self.norms[row]).collect() }
     }
 
+    /// Whether a row can be pushed or set without changing how all others are kept.
+    pub(crate) fn fits(&self, row: &[f64]) -> bool {
+        self.numbers.exceptions(row).is_some()
+    }
+
     /// Changes how numbers are kept until a row fits, and returns the row's exceptions. It happens at most twice in the
     /// life of a matrix.
     fn fit(&mut self, row: &[f64]) -> Exceptions {
@@ -326,5 +331,16 @@ mod tests {
         assert_eq!(form(&[[f64::from(0.1_f32); 16], [0.1; 16]]), "doubles");
         assert_eq!(form(&[[0.1; 16], [f64::from(0.1_f32); 16]]), "doubles");
         assert_eq!(form(&[[1.0 / 3.0; 16]]), "doubles");
+    }
+
+    #[test]
+    fn a_row_fits_until_the_others_have_to_change_for_it() {
+        let mut matrix = Matrix::new(16);
+        for (row, expected) in [(0.5, true), (0.1, false), (0.2, true), (1.0 / 3.0, false), (1.0 / 7.0, true)] {
+            let row = [row; 16];
+            assert_eq!(matrix.fits(&row), expected, "{row:?}");
+            matrix.push(&row);
+            assert!(matrix.fits(&row));
+        }
     }
 }

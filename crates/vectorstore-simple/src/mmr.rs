@@ -20,7 +20,12 @@ struct Candidate {
     similarity: Approximation,
     /// To what was picked; to the most similar of all that were, if they all count.
     overlap: Option<Approximation>,
+    /// The true one to the first so many of what was picked and counts.
+    compared: (usize, f64),
 }
+
+/// Compared with nothing so far.
+const NOTHING: (usize, f64) = (0, f64::NEG_INFINITY);
 
 /// What similarities are measured to.
 struct Probes<'a> {
@@ -47,7 +52,11 @@ impl Probes<'_> {
             candidate.similarity = self.exact(candidate.at, &self.query);
         }
         if candidate.overlap.is_some_and(|overlap| overlap.error > 0.0) {
-            candidate.overlap = self.picked.iter().map(|probe| self.exact(candidate.at, probe)).reduce(greater);
+            let (count, overlap) = candidate.compared;
+            let new = self.picked[count..].iter().map(|probe| self.exact(candidate.at, probe).value);
+            let overlap = new.fold(overlap, f64::max);
+            candidate.compared = (self.picked.len(), overlap);
+            candidate.overlap = Some(Approximation { value: overlap, error: 0.0 });
         }
     }
 }
@@ -58,8 +67,9 @@ fn greater(a: Approximation, b: Approximation) -> Approximation {
 }
 
 impl Mmr {
-    /// Picks one candidate after the other, the first of those with the greatest score. Those without a score come last,
-    /// in order. Takes as many comparisons of embeddings as there are candidates, for each that is picked.
+    /// Picks one candidate after the other, the first of those with the greatest score. Those without a score come
+    /// last, in order. Takes at most twice as many comparisons of embeddings as there are candidates, for each that is
+    /// picked.
     pub(crate) fn pick(
         &self,
         state: &State,
@@ -68,7 +78,8 @@ impl Mmr {
         limit: usize,
     ) -> Vec<(usize, f64)> {
         let mut probes = Probes { state, query: Probe::new(embedding), picked: Vec::new() };
-        let candidate = |&at| Candidate { at, similarity: probes.about(at, &probes.query), overlap: None };
+        let candidate =
+            |&at| Candidate { at, similarity: probes.about(at, &probes.query), overlap: None, compared: NOTHING };
         let all = candidates.iter().map(candidate);
         let (mut rest, mut undefined): (Vec<_>, Vec<_>) =
             all.partition(|candidate| candidate.similarity.value.is_finite());
@@ -91,6 +102,9 @@ impl Mmr {
                 let overlap = probes.about(candidate.at, last);
                 let before = candidate.overlap.filter(|_| self.penalty == MmrPenalty::AllPicks);
                 candidate.overlap = Some(before.map_or(overlap, |before| greater(before, overlap)));
+                if before.is_none() {
+                    candidate.compared = NOTHING;
+                }
             }
         }
         undefined.append(&mut rest);
@@ -103,7 +117,7 @@ impl Mmr {
     /// The place of the first with the greatest score. True similarities are found only where they can matter.
     fn best(&self, rest: &mut [Candidate], probes: &Probes<'_>) -> Option<(usize, f64)> {
         let least = |candidate: &Candidate| self.score(candidate).value - self.score(candidate).error;
-        let floor = rest.iter().map(least).fold(f64::NEG_INFINITY, f64::max);
+        let floor = rest.iter().map(least).filter(|least| least.is_finite()).fold(f64::NEG_INFINITY, f64::max);
         let mut best = None;
         let mut greatest = f64::NEG_INFINITY;
         for (i, candidate) in rest.iter_mut().enumerate() {
@@ -113,7 +127,7 @@ impl Mmr {
             }
             probes.refine(candidate);
             let score = self.score(candidate).value;
-            if score > greatest {
+            if score.is_finite() && score > greatest {
                 greatest = score;
                 best = Some((i, score));
             }

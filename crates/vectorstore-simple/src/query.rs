@@ -75,10 +75,10 @@ impl State {
         best.finish().collect()
     }
 
-    /// The candidates that a learner takes most for the query. Those that have no direction come last.
+    /// The candidates that a learner takes most for the query. Those that have no direction, or are too long for it,
+    /// come last.
     fn learned(&self, candidates: &[usize], embedding: &[f64], limit: usize, fit: Fit) -> Vec<(usize, f64)> {
-        let is_finite = |row: &Vec<f64>| row.iter().all(|x| x.is_finite());
-        let numbers = |at: &usize| self.vectors.numbers_at(*at).filter(is_finite);
+        let numbers = |at: &usize| self.vectors.numbers_at(*at).filter(|row| learner::takes(row));
         let (places, rows): (Vec<usize>, Vec<Vec<f64>>) =
             candidates.iter().enumerate().filter_map(|(i, at)| Some((i, numbers(at)?))).unzip();
         let mut found: Vec<(usize, f64)> = candidates.iter().map(|&at| (at, f64::NAN)).collect();

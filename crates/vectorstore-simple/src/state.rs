@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use persist::Revision;
 use raw_json::{PyString, RawJson, Value};
 use schema::Node;
@@ -53,7 +53,7 @@ pub(crate) struct Addition<'a> {
     id: &'a PyString,
     embedding: &'a [f64],
     ref_doc_id: PyString,
-    metadata: Value,
+    metadata: RawJson,
 }
 
 impl<'a> Addition<'a> {
@@ -65,7 +65,7 @@ impl<'a> Addition<'a> {
         if let Some((index, &value)) = embedding.iter().enumerate().find(|(_, x)| !x.is_finite()) {
             return Err(Error::NotFinite { id: id.clone(), index, value });
         }
-        let metadata = Value::Object(metadata_dict(node)?);
+        let metadata = Value::Object(metadata_dict(node)?).into();
         Ok(Self { id, embedding, ref_doc_id: recorded_ref_doc_id(node)?, metadata })
     }
 }
@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// Whether the node is there already, with the same in it.
+    /// Whether the node is there already, with the same in it, in the same order.
     pub(crate) fn has(&self, addition: &Addition<'_>) -> bool {
         let same_numbers = match self.vectors.get(addition.id) {
             Some(Stored::Row(row)) => {
@@ -89,16 +89,29 @@ impl State {
             }
             _ => false,
         };
+        let same_metadata =
+            |raw: &RawJson| *raw == addition.metadata || RawJson::from(raw.value()) == addition.metadata;
         same_numbers
             && self.ref_doc_ids.get(addition.id) == Some(&addition.ref_doc_id)
-            && self.metadata.get(addition.id).is_some_and(|raw| raw.value() == addition.metadata)
+            && self.metadata.get(addition.id).is_some_and(same_metadata)
+    }
+
+    /// Whether additions take no longer than copying them does, once [`check`](Self::check) has let them through: they
+    /// are few, and how the others are kept need not change for them.
+    pub(crate) fn takes_quickly(&self, additions: &[Addition<'_>]) -> bool {
+        /// They are few as long as they are less than one in so many of those that are there.
+        const FEW: usize = 8;
+        /// More are not, however many there are: a thousand take some milliseconds.
+        const FEW_MAX: usize = 1000;
+        additions.len() < (self.vectors.len() / FEW).min(FEW_MAX)
+            && additions.iter().all(|a| self.vectors.fits(a.embedding))
     }
 
     /// Adds what [`check`](Self::check) let through.
     pub(crate) fn add(&mut self, addition: Addition<'_>) {
         self.vectors.set(addition.id.clone(), addition.embedding);
         self.ref_doc_ids.insert(addition.id.clone(), addition.ref_doc_id);
-        self.metadata.entries_mut().insert(addition.id.clone(), addition.metadata.into());
+        self.metadata.entries_mut().insert(addition.id.clone(), addition.metadata);
         self.revision = Revision::next();
     }
 
@@ -108,8 +121,8 @@ impl State {
         of_document.map(|(id, _)| id.clone()).collect()
     }
 
-    /// Those of some nodes that are in any of the three maps.
-    pub(crate) fn known(&self, ids: &[PyString]) -> HashSet<PyString> {
+    /// Those of some nodes that are in any of the three maps, in order.
+    pub(crate) fn known(&self, ids: &[PyString]) -> IndexSet<PyString> {
         let known = |id: &&PyString| {
             self.vectors.contains(id) || self.ref_doc_ids.contains_key(*id) || self.metadata.get(id).is_some()
         };
@@ -131,8 +144,8 @@ impl State {
         self.vectors.is_empty() && self.ref_doc_ids.is_empty() && self.metadata.is_empty()
     }
 
-    /// The nodes in any of the three maps.
-    pub(crate) fn ids(&self) -> HashSet<PyString> {
+    /// The nodes in any of the three maps, in order.
+    pub(crate) fn ids(&self) -> IndexSet<PyString> {
         let metadata = self.metadata.0.iter().flat_map(IndexMap::keys);
         self.vectors.ids().chain(self.ref_doc_ids.keys()).chain(metadata).cloned().collect()
     }

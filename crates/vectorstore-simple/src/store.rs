@@ -145,9 +145,6 @@ impl Writing<'_> {
     }
 }
 
-/// Nodes are added in place as long as they are less than one in so many of those that are there.
-const SMALL: usize = 8;
-
 #[async_trait]
 impl VectorStore for SimpleVectorStore {
     async fn add(&self, nodes: &[Node]) -> Result<Vec<PyString>> {
@@ -156,7 +153,7 @@ impl VectorStore for SimpleVectorStore {
         let before = self.snapshot();
         before.check(&additions)?;
         if !additions.iter().all(|addition| before.has(addition)) {
-            let small = additions.len() < before.vectors.len() / SMALL;
+            let small = before.takes_quickly(&additions);
             drop(before);
             let add = |state: &mut State| additions.into_iter().for_each(|addition| state.add(addition));
             if small { writing.change_a_little(add) } else { writing.change(add) }

@@ -60,6 +60,11 @@ impl Vectors {
         !row.is_empty() && (self.matrix.len() == 0 || self.matrix.dim() == row.len())
     }
 
+    /// Whether [`set`](Self::set) with these numbers leaves all others as they are kept.
+    pub(crate) fn fits(&self, row: &[f64]) -> bool {
+        self.matrix.fits(row)
+    }
+
     /// Sets a node's embedding, which [`takes`](Self::takes) was asked about.
     pub(crate) fn set(&mut self, id: PyString, row: &[f64]) {
         if self.matrix.len() == 0 {

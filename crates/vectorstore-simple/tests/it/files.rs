@@ -50,6 +50,18 @@ fn what_changes_nothing_leaves_the_file_unchanged() {
 }
 
 #[test]
+fn metadata_in_another_order_is_a_change() {
+    let add = |store: &SimpleVectorStore, keys: [&str; 2]| {
+        let node = keys.into_iter().fold(node("n", &[1.0]), |node, key| node.with_metadata(key, 1));
+        block_on(store.add(&[node])).unwrap();
+        dump(store)
+    };
+    let (again, once) = (SimpleVectorStore::new(), SimpleVectorStore::new());
+    add(&again, ["a", "b"]);
+    assert_eq!(add(&again, ["b", "a"]), add(&once, ["b", "a"]));
+}
+
+#[test]
 fn a_file_without_metadata_gets_the_part_and_null_stays() {
     let store = load(r#"{"embedding_dict": {"n1": [1.0, 0.0]}, "text_id_to_ref_doc_id": {"n1": "d"}}"#);
     let today = r#"{"embedding_dict": {"n1": [1.0, 0.0]}, "text_id_to_ref_doc_id": {"n1": "d"}, "metadata_dict": {}}"#;

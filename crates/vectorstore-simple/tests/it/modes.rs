@@ -318,3 +318,48 @@ fn learners_end_on_numbers_of_any_size() {
         }
     }
 }
+
+#[test]
+fn what_is_too_long_for_a_learner_comes_last() {
+    let near: Vec<Vec<f64>> = (0..5).map(|i| vec![f64::from(i).cos(), f64::from(i).sin()]).collect();
+    let with = |far: f64| store_of(&[near.clone(), vec![vec![far, -far]]].concat(), SimilarityMode::Cosine);
+    for mode in
+        [VectorStoreQueryMode::Svm, VectorStoreQueryMode::LinearRegression, VectorStoreQueryMode::LogisticRegression]
+    {
+        let query = VectorStoreQuery::new([0.9, 0.8]).with_mode(mode).with_top_k(None);
+        let expected = search(&store_of(&near, SimilarityMode::Cosine), &query);
+        for far in [1e100, 1e200] {
+            let hits = search(&with(far), &query);
+            assert_eq!(hits[..5], expected, "{mode}");
+            assert!(hits[5].0 == "5" && hits[5].1.is_nan(), "{mode}");
+        }
+        for query in [[1e100, 0.0], [1e300, 1e300], [f64::NAN, 0.0], [0.0, f64::INFINITY]] {
+            let hits = search(&with(1.0), &VectorStoreQuery::new(query).with_mode(mode).with_top_k(None));
+            assert!(hits.len() == 6 && hits.iter().all(|(_, score)| score.is_nan()), "{mode} {query:?}: {hits:?}");
+        }
+    }
+}
+
+#[test]
+fn copies_are_not_compared_with_every_pick_each_time() {
+    // With a comparison of each copy with each pick for each pick, this would take minutes.
+    let store = store_of(&vec![vec![0.1; 64]; 500], SimilarityMode::Cosine);
+    let query = VectorStoreQuery::new([0.2; 64]).with_mode(VectorStoreQueryMode::Mmr).with_top_k(0);
+    let hits = search(&store, &query.with_mmr_penalty(MmrPenalty::AllPicks));
+    assert!(hits.iter().enumerate().all(|(i, (id, _))| *id == *i.to_string()));
+    assert_eq!(hits.len(), 500);
+}
+
+#[test]
+fn a_score_beyond_all_doubles_never_wins() {
+    let rows = [[1e200, 1e200], [-1e200, -1e200], [1.0, 1.0], [-1.0, 2.0]].map(|row| row.to_vec());
+    let query = VectorStoreQuery::new([1.0, 0.3]).with_mode(VectorStoreQueryMode::Mmr).with_top_k(0);
+    for penalty in [MmrPenalty::LastPick, MmrPenalty::AllPicks] {
+        let query = query.clone().with_mmr_penalty(penalty).with_mmr_threshold(0.0);
+        let hits = search(&store_of(&rows, SimilarityMode::DotProduct), &query);
+        let ids: Vec<_> = hits.iter().map(|(id, _)| id.to_string()).collect();
+        assert_eq!((hits.len(), ids[0].as_str()), (4, "0"));
+        assert!(hits.iter().all(|(_, score)| !score.is_infinite()), "{hits:?}");
+        assert!(hits.is_sorted_by_key(|(_, score)| score.is_nan()), "{hits:?}");
+    }
+}

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use raw_json::shortest_f32;
-use vectorstore::field;
+use vectorstore::{Error, MetadataFilters, Mismatch, field};
 
 fn cosine(a: &[f64], b: &[f64]) -> f64 {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -155,4 +155,32 @@ fn what_has_no_direction_comes_last() {
     assert_eq!(found(1), "b 1");
     assert_eq!(found(3), "b 1, a -1, zero NaN");
     assert_eq!(found(0), "b 1, a -1, zero NaN, nan NaN");
+}
+
+#[test]
+fn what_has_no_metadata_cannot_be_filtered() {
+    let file = |metadata: &str| {
+        load(&format!(r#"{{"embedding_dict": {{"a": [1.0], "b": [2.0]}}, "metadata_dict": {metadata}}}"#))
+    };
+    let query = VectorStoreQuery::new([1.0]).with_top_k(0).with_filters(!field("k").eq(1));
+    for metadata in ["{}", "null"] {
+        let store = file(metadata);
+        for query in [query.clone(), query.clone().with_filters(MetadataFilters::default())] {
+            let failed = block_on(store.query(&query.with_mismatch(Mismatch::NoMatch)));
+            assert!(matches!(failed, Err(Error::NoMetadata)));
+        }
+        assert!(matches!(block_on(store.delete_nodes(&query.selection)), Err(Error::NoMetadata)));
+        assert_eq!(search(&store, &VectorStoreQuery::new([1.0]).with_top_k(0)).len(), 2);
+    }
+    for metadata in [r#"{"a": {}}"#, r#"{"a": {}, "b": null}"#, r#"{"a": {}, "b": []}"#] {
+        let store = file(metadata);
+        let names_b = |failed| matches!(failed, Error::NodeWithoutMetadata { id } if id == "b");
+        assert!(names_b(block_on(store.query(&query)).unwrap_err()));
+        assert!(names_b(block_on(store.delete_nodes(&query.selection)).unwrap_err()));
+        let lenient = query.clone().with_mismatch(Mismatch::NoMatch);
+        assert_eq!(search(&store, &lenient).len(), 1);
+        assert_eq!(search(&store, &query.clone().with_node_ids(["a"])).len(), 1);
+        assert_eq!(block_on(store.delete_nodes(&lenient.selection)).unwrap(), 1);
+        assert_eq!(block_on(store.count()).unwrap(), Some(1));
+    }
 }

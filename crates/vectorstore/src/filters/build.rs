@@ -100,12 +100,17 @@ impl BitOr for Filter {
     }
 }
 
-/// It may not match.
+/// It may not match. Two of them cancel each other.
 impl Not for Filter {
     type Output = Self;
 
     fn not(self) -> Self {
-        Self::Group(MetadataFilters { filters: vec![self], condition: FilterCondition::Not })
+        match self {
+            Self::Group(MetadataFilters { mut filters, condition: FilterCondition::Not }) if filters.len() == 1 => {
+                filters.remove(0)
+            }
+            other => Self::Group(MetadataFilters { filters: vec![other], condition: FilterCondition::Not }),
+        }
     }
 }
 
@@ -126,6 +131,7 @@ mod tests {
         check((a.clone() | b.clone()) & c, "(a == 1 or b == 1) and c == 1");
         check(!a.clone() & !b.clone(), "not a == 1 and not b == 1");
         check(!(a.clone() | b.clone()), "not (a == 1 or b == 1)");
+        check(!!a.clone(), "a == 1");
         check(!(a & !b), "not (a == 1 and not b == 1)");
         check(field("x").is_in(["p", "q"]), r#"x in ["p", "q"]"#);
         check(field("x").is_empty(), "x is_empty");

@@ -42,12 +42,14 @@ enum Place<'a> {
 
 impl Place<'_> {
     fn field(&self, name: &str) -> String {
-        match self {
-            Place::Top => name.to_owned(),
-            Place::Member(group, i) => {
-                format!("{}[{i}]{}{name}", group.field("filters"), if name.is_empty() { "" } else { "." })
-            }
+        let (mut members, mut place) = (Vec::new(), self);
+        while let Place::Member(group, i) = place {
+            members.push(format!("filters[{i}]"));
+            place = group;
         }
+        members.reverse();
+        members.extend((!name.is_empty()).then(|| name.to_owned()));
+        members.join(".")
     }
 
     fn error(&self, field: &str, problem: impl Into<String>) -> Error {
@@ -63,12 +65,16 @@ fn group(value: &Value, place: &Place<'_>) -> Result<MetadataFilters> {
     let Some(members) = members.as_array() else {
         return Err(wrong_type(place, "filters", "a list", members));
     };
-    let filters = members.iter().enumerate().map(|(i, value)| member(value, &Place::Member(place, i)));
+    // A loop, since an iterator takes kilobytes of stack for each level.
+    let mut filters = Vec::with_capacity(members.len());
+    for (i, value) in members.iter().enumerate() {
+        filters.push(member(value, &Place::Member(place, i))?);
+    }
     let condition = match fields.get(&b"condition"[..]) {
         None | Some(Value::Null) => FilterCondition::And,
         Some(name) => named(name, place, "condition", &FilterCondition::ALL, FilterCondition::name)?,
     };
-    Ok(MetadataFilters { filters: filters.collect::<Result<_>>()?, condition })
+    Ok(MetadataFilters { filters, condition })
 }
 
 fn member(value: &Value, place: &Place<'_>) -> Result<Filter> {
@@ -158,6 +164,16 @@ mod tests {
             let json = format!(r#"{{"filters": [{{"key": "a", "value": "x", "operator": "{}"}}]}}"#, operator.name());
             assert_eq!(read(&json).unwrap().fields().next().unwrap().operator, operator);
         }
+    }
+
+    #[test]
+    fn as_deep_as_json_may_be() {
+        let group = |inner: &str| format!("{}{inner}{}", "{\"filters\":[".repeat(511), "]}".repeat(511));
+        let filters = read(&group(r#"{"key": "a", "value": 1}"#)).unwrap();
+        assert!(filters.to_string() == "a == 1" && filters.clone() == filters);
+        assert!(!filters.matches(&"n".into(), &Object::new(), crate::Mismatch::Error).unwrap());
+        assert_eq!(MetadataFilters::from_value(&filters.to_value()).unwrap(), filters);
+        assert!(read(&group("{}")).unwrap_err().to_string().contains("filters[0].filters[0].key"));
     }
 
     #[test]

@@ -36,11 +36,15 @@ impl MetadataFilters {
     /// [`Error::FilterMismatch`] for a value of a type that a filter cannot be applied to, unless `mismatch` lets that
     /// pass.
     pub fn matches(&self, id: &PyString, metadata: &Object, mismatch: Mismatch) -> Result<bool> {
+        Ok(self.decide(id, metadata, mismatch)?.unwrap_or(true))
+    }
+
+    /// The same, or `None` if there is no filter in it. Looks at each group once, however deep it is.
+    fn decide(&self, id: &PyString, metadata: &Object, mismatch: Mismatch) -> Result<Option<bool>> {
         let mut results = Vec::with_capacity(self.filters.len());
         for filter in &self.filters {
             match filter {
-                Filter::Group(group) if group.is_empty() => {}
-                Filter::Group(group) => results.push(group.matches(id, metadata, mismatch)?),
+                Filter::Group(group) => results.extend(group.decide(id, metadata, mismatch)?),
                 Filter::Field(filter) => {
                     let found = metadata.get(&filter.key).unwrap_or(&Value::Null);
                     results.push(match (filter.matches(found), mismatch) {
@@ -54,12 +58,11 @@ impl MetadataFilters {
                 }
             }
         }
-        Ok(results.is_empty()
-            || match self.condition {
-                FilterCondition::And => results.iter().all(|matches| *matches),
-                FilterCondition::Or => results.contains(&true),
-                FilterCondition::Not => !results.contains(&true),
-            })
+        Ok((!results.is_empty()).then(|| match self.condition {
+            FilterCondition::And => results.iter().all(|matches| *matches),
+            FilterCondition::Or => results.contains(&true),
+            FilterCondition::Not => !results.contains(&true),
+        }))
     }
 }
 

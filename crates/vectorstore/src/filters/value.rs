@@ -13,7 +13,7 @@ impl FilterValue {
     pub const NULL: Self = Self(Value::Null);
 
     /// Takes a value of one of these kinds, and `None` for any other. As in LlamaIndex, integers beside floats in a
-    /// list become floats.
+    /// list become floats; there it takes no integer that is beyond all floats.
     pub fn new(value: Value) -> Option<Self> {
         let items = match value {
             Value::Object(_) => return None,
@@ -25,8 +25,8 @@ impl FilterValue {
         if all(|item| matches!(item, Value::String(_))) || all(is_int) {
             return Some(Self(Value::Array(items)));
         }
-        let floats: Option<Vec<f64>> =
-            items.iter().map(|item| if matches!(item, Value::Bool(_)) { None } else { item.as_f64() }).collect();
+        let float = |item: &Value| item.as_f64().filter(|x| !is_int(item) || x.is_finite());
+        let floats: Option<Vec<f64>> = items.iter().map(float).collect();
         floats.map(|floats| Self(floats.into()))
     }
 
@@ -94,6 +94,10 @@ mod tests {
         for json in ["{}", "[true]", "[1, true]", "[1, \"a\"]", "[null]", "[[1]]"] {
             check(json, None);
         }
+        let beyond = format!("1{}", "0".repeat(400));
+        check(&format!("[{beyond}]"), Some(&format!("[{beyond}]")));
+        check(&format!("[{beyond}, 0.5]"), None);
+        check("[1, Infinity, NaN]", Some("[1.0, Infinity, NaN]"));
     }
 
     #[test]
