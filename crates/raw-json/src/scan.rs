@@ -2,6 +2,7 @@
 //!
 //! It accepts and refuses what Python's `json` module does. Nothing here recurses, so depth costs one byte a level.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::decode::Text;
@@ -211,6 +212,25 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    /// Reads the entries of an object under these keys, which are few. The others are passed over, their keys uncopied.
+    pub(crate) fn entries(&mut self, keys: &[&PyString]) -> Result<Object> {
+        let mut entries = Object::new();
+        self.expect(Kind::Object)?;
+        self.enter(b'}')?;
+        let mut more = self.first_item_of(b'}');
+        while more {
+            let range = self.skip_key()?;
+            let key = unescaped(&self.bytes[range.start + 1..range.end - 1]);
+            if let Some(key) = keys.iter().find(|wanted| *wanted.as_bytes() == *key) {
+                entries.insert(PyString::clone(key), self.value()?);
+            } else {
+                self.skip()?;
+            }
+            more = self.next_item()?;
+        }
+        Ok(entries)
+    }
+
     /// Reads a list and calls `item` for each item, which reads it or leaves it to be passed over.
     ///
     /// # Errors
@@ -241,11 +261,7 @@ impl<'a> Scanner<'a> {
     pub fn string(&mut self) -> Result<PyString> {
         self.expect(Kind::String)?;
         let range = self.skip_string()?;
-        let inner = &self.bytes[range.start + 1..range.end - 1];
-        if memchr::memchr(b'\\', inner).is_none() {
-            return Ok(PyString::from_generalized_utf8(inner));
-        }
-        Ok(PyString::from_generalized_utf8(&unescape(inner)))
+        Ok(PyString::from_generalized_utf8(&unescaped(&self.bytes[range.start + 1..range.end - 1])))
     }
 
     /// Reads a number: [`Value::Int`], [`Value::BigInt`] or [`Value::Float`].
@@ -306,10 +322,7 @@ impl<'a> Scanner<'a> {
             match self.kind()? {
                 Kind::Object => {
                     self.enter(b'}')?;
-                    self.space();
-                    if self.peek() == b'}' {
-                        self.leave();
-                    } else {
+                    if self.first_item_of(b'}') {
                         self.skip_key()?;
                         continue 'value;
                     }
@@ -372,8 +385,13 @@ impl<'a> Scanner<'a> {
 
     /// Behind an opening `[`: whether there is an item; if not, the list is left.
     fn first_item(&mut self) -> bool {
+        self.first_item_of(b']')
+    }
+
+    /// The same of any container.
+    fn first_item_of(&mut self, close: u8) -> bool {
         self.space();
-        let more = self.peek() != b']';
+        let more = self.peek() != close;
         if !more {
             self.leave();
         }
@@ -398,12 +416,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn first_key(&mut self) -> Result<Option<PyString>> {
-        self.space();
-        if self.peek() == b'}' {
-            self.leave();
-            return Ok(None);
-        }
-        self.key().map(Some)
+        if self.first_item_of(b'}') { self.key().map(Some) } else { Ok(None) }
     }
 
     fn next_key(&mut self) -> Result<Option<PyString>> {
@@ -420,13 +433,15 @@ impl<'a> Scanner<'a> {
         Ok(key)
     }
 
-    fn skip_key(&mut self) -> Result<()> {
+    /// Passes over a key; the range includes the quotes.
+    fn skip_key(&mut self) -> Result<Range<usize>> {
         self.space();
         if self.peek() != b'"' {
             return Err(self.error(ErrorKind::ExpectedKey));
         }
-        self.skip_string()?;
-        self.colon()
+        let range = self.skip_string()?;
+        self.colon()?;
+        Ok(range)
     }
 
     fn colon(&mut self) -> Result<()> {
@@ -548,6 +563,11 @@ fn plain_len(bytes: &[u8]) -> usize {
     }
     let tail = &bytes[len..];
     len + tail.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).unwrap_or(tail.len())
+}
+
+/// What stands between the quotes of a string, as generalized UTF-8.
+fn unescaped(inner: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\\', inner).is_none() { Cow::Borrowed(inner) } else { Cow::Owned(unescape(inner)) }
 }
 
 /// Resolves the escapes of a validated string. A high and a low surrogate escape in a row make one code point.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use raw_json::{Error as JsonError, Kind, Object, PyString, RawJson, Scanner};
+use raw_json::{Kind, PyString};
 use vectorstore::{Error, MetadataFilters, Mismatch, NodeSelection, Result};
 
 use crate::state::State;
@@ -10,7 +10,7 @@ use crate::state::State;
 /// The restrictions of a selection to documents and metadata, ready to be asked about many nodes.
 struct Restriction<'a> {
     doc_ids: Option<HashSet<&'a PyString>>,
-    filters: Option<(&'a MetadataFilters, HashSet<&'a PyString>)>,
+    filters: Option<(&'a MetadataFilters, Vec<&'a PyString>)>,
     mismatch: Mismatch,
 }
 
@@ -81,25 +81,9 @@ impl State {
         }
         let Some((filters, keys)) = &restriction.filters else { return Ok(true) };
         match self.metadata.get(id).filter(|raw| raw.kind() == Kind::Object) {
-            Some(raw) => filters.matches(id, &entries(raw, keys), restriction.mismatch),
+            Some(raw) => filters.matches(id, &raw.entries(keys), restriction.mismatch),
             None if restriction.mismatch == Mismatch::NoMatch => Ok(false),
             None => Err(Error::NodeWithoutMetadata { id: id.clone() }),
         }
     }
-}
-
-/// The entries of an object under some keys. The others are passed over unread.
-fn entries(raw: &RawJson, keys: &HashSet<&PyString>) -> Object {
-    let mut entries = Object::new();
-    let text = raw.text();
-    let read = Scanner::new(&text).object(|key, scanner| {
-        if keys.contains(&key) {
-            entries.insert(key, scanner.value()?);
-        } else {
-            scanner.skip()?;
-        }
-        Ok::<_, JsonError>(())
-    });
-    debug_assert!(read.is_ok(), "it was checked when it was read");
-    entries
 }
