@@ -54,7 +54,7 @@ async fn print_contents(ctx: &StorageContext) -> Result<()> {
     let names: Vec<String> = documents.keys().map(ToString::to_string).collect();
     println!("  {:<22} {:>7}  nodes of {}", "document store", nodes.len(), names.join(", "));
     for index in load_indices_from_storage(ctx, None).await? {
-        let title = index.summary().map(ToString::to_string).unwrap_or_default();
+        let title = index.summary().map(|summary| summary.to_string()).unwrap_or_default();
         println!(
             "  {:<22} {:>7}  {}: {title}",
             format!("index '{}'", index.index_id()),

@@ -189,12 +189,12 @@ pub struct Index {
 
 impl Index {
     /// The index's id.
-    pub fn index_id(&self) -> &PyString {
+    pub fn index_id(&self) -> PyString {
         self.inner.index_id()
     }
 
     /// What the index is about, if someone said so.
-    pub fn summary(&self) -> Option<&PyString> {
+    pub fn summary(&self) -> Option<PyString> {
         self.inner.summary()
     }
 
@@ -210,7 +210,7 @@ impl Index {
     ///
     /// # Errors
     /// As [`indices::IndexHandle::set_index_id`].
-    pub fn set_index_id(&mut self, index_id: impl Into<PyString>) -> Result<()> {
+    pub fn set_index_id(&self, index_id: impl Into<PyString>) -> Result<()> {
         wait(self.inner.set_index_id(index_id))
     }
 

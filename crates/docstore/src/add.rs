@@ -14,11 +14,21 @@ pub struct AddOptions {
     pub allow_update: bool,
     /// Whether the nodes themselves are stored, and not only their hashes and documents. Default true.
     pub store_text: bool,
+    /// Whether a document gets the metadata of the first of its nodes that has some, as if each node were added by
+    /// itself, which is what vector store indexes do. Default false: it gets the metadata of all of them.
+    pub first_metadata: bool,
+}
+
+/// Nodes with all that is written for them: nothing about them can fail any more.
+#[derive(Debug, Clone)]
+pub struct PreparedNodes {
+    nodes: Vec<Prepared>,
+    options: AddOptions,
 }
 
 impl Default for AddOptions {
     fn default() -> Self {
-        Self { allow_update: true, store_text: true }
+        Self { allow_update: true, store_text: true, first_metadata: false }
     }
 }
 
@@ -43,16 +53,28 @@ impl KvDocumentStore {
     /// [`Error::AlreadyExists`] if updates are not allowed, [`Error::Node`] for a node that cannot be hashed or stored,
     /// [`Error::Contended`]; nothing has changed then.
     pub async fn add_documents_with(&self, nodes: &[Node], options: AddOptions) -> Result<()> {
-        let mut prepared = Vec::with_capacity(nodes.len());
-        for node in nodes {
-            prepared.push(Prepared::new(node, options).map_err(|source| self.node_error(source))?);
-        }
-        let prepared = &prepared;
-        self.retry(|| self.try_add(prepared, options)).await
+        self.add_prepared(&self.prepare(nodes, options)?).await
     }
 
-    async fn try_add(&self, prepared: &[Prepared<'_>], options: AddOptions) -> Result<()> {
-        let ids: Vec<PyString> = prepared.iter().map(|p| p.node.id.clone()).collect();
+    /// Does the part of adding that looks at the nodes alone, so that other stores may be changed before this one.
+    ///
+    /// # Errors
+    /// [`Error::Node`] for a node that cannot be hashed or stored.
+    pub fn prepare(&self, nodes: &[Node], options: AddOptions) -> Result<PreparedNodes> {
+        let prepared = nodes.iter().map(|node| Prepared::new(node, options)).collect::<Result<_, _>>();
+        Ok(PreparedNodes { nodes: prepared.map_err(|source| self.node_error(source))?, options })
+    }
+
+    /// Adds nodes that were prepared, as [`add_documents_with`](Self::add_documents_with) does.
+    ///
+    /// # Errors
+    /// As [`add_documents_with`](Self::add_documents_with), but for [`Error::Node`].
+    pub async fn add_prepared(&self, nodes: &PreparedNodes) -> Result<()> {
+        self.retry(|| self.try_add(&nodes.nodes, nodes.options)).await
+    }
+
+    async fn try_add(&self, prepared: &[Prepared], options: AddOptions) -> Result<()> {
+        let ids: Vec<PyString> = prepared.iter().map(|p| p.id.clone()).collect();
         let mut batch = WriteBatch::new();
         if !options.allow_update {
             let stored = self.kv.get_many(&self.nodes, &ids).await?;
@@ -64,26 +86,29 @@ impl KvDocumentStore {
         let raw_records = self.kv.get_many(&self.metadata, &ids).await?;
         let mut records = Vec::with_capacity(ids.len());
         for (prepared, raw) in prepared.iter().zip(&raw_records) {
-            let record = self.read_record(&prepared.node.id, raw.as_ref())?;
-            let old_source = record.ref_doc_id().filter(|old| Some(old) != prepared.source);
+            let record = self.read_record(&prepared.id, raw.as_ref())?;
+            let old_source = record.ref_doc_id().filter(|old| Some(old) != prepared.source.as_ref());
             records.push((record, old_source));
         }
         let mut infos = self
             .read_infos(
-                prepared.iter().filter_map(|p| p.source).chain(records.iter().filter_map(|(_, old)| old.as_ref())),
+                prepared
+                    .iter()
+                    .filter_map(|p| p.source.as_ref())
+                    .chain(records.iter().filter_map(|(_, old)| old.as_ref())),
             )
             .await?;
         // A node that comes more than once, from several documents, is the last one's.
-        let last_source: HashMap<&PyString, _> = prepared.iter().map(|p| (&p.node.id, p.source)).collect();
+        let last_source: HashMap<&PyString, _> = prepared.iter().map(|p| (&p.id, p.source.as_ref())).collect();
         for (prepared, (_, old_source)) in prepared.iter().zip(&records) {
-            if last_source[&prepared.node.id] != prepared.source {
+            if last_source[&prepared.id] != prepared.source.as_ref() {
                 continue;
             }
             if let Some(info) = old_source.as_ref().and_then(|old| infos.get_mut(old)) {
-                info.remove(&prepared.node.id);
+                info.remove(&prepared.id);
             }
-            if let Some(info) = prepared.source.and_then(|source| infos.get_mut(source)) {
-                info.add(prepared.node);
+            if let Some(info) = prepared.source.as_ref().and_then(|source| infos.get_mut(source)) {
+                info.add(prepared, options);
             }
         }
         for (id, info) in infos {
@@ -94,15 +119,15 @@ impl KvDocumentStore {
         }
         for prepared in prepared {
             if let Some(data) = &prepared.data {
-                batch.put(&self.nodes, &prepared.node.id, data.clone());
+                batch.put(&self.nodes, &prepared.id, data.clone());
             }
         }
         for ((prepared, (mut record, old_source)), raw) in prepared.iter().zip(records).zip(raw_records) {
             if old_source.is_some() {
-                batch.require(&self.metadata, &prepared.node.id, raw);
+                batch.require(&self.metadata, &prepared.id, raw);
             }
-            record.set(&prepared.hash, prepared.source);
-            batch.put(&self.metadata, &prepared.node.id, record.to_raw());
+            record.set(&prepared.hash, prepared.source.as_ref());
+            batch.put(&self.metadata, &prepared.id, record.to_raw());
         }
         Ok(self.kv.apply(batch).await.map(drop)?)
     }
@@ -122,22 +147,48 @@ impl KvDocumentStore {
 }
 
 /// A node with all that is written for it.
-struct Prepared<'a> {
-    node: &'a Node,
+#[derive(Debug, Clone)]
+struct Prepared {
+    id: PyString,
+    metadata: Metadata,
     data: Option<RawJson>,
     hash: String,
     /// The document it comes from; one with an empty id is none.
-    source: Option<&'a PyString>,
+    source: Option<PyString>,
 }
 
-impl<'a> Prepared<'a> {
-    fn new(node: &'a Node, options: AddOptions) -> schema::Result<Self> {
+impl Prepared {
+    fn new(node: &Node, options: AddOptions) -> schema::Result<Self> {
         Ok(Self {
-            node,
+            id: node.id.clone(),
+            metadata: node.metadata.clone(),
             data: options.store_text.then(|| node.to_raw()).transpose()?,
             hash: node.hash()?,
-            source: node.ref_doc_id()?.filter(|id| !id.is_empty()),
+            source: node.ref_doc_id()?.filter(|id| !id.is_empty()).cloned(),
         })
+    }
+}
+
+impl PreparedNodes {
+    /// Whether there is no node.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The metadata that a document gets from its nodes.
+    pub(crate) fn document_metadata(&self, ref_doc_id: &PyString) -> Metadata {
+        let mut metadata = Metadata::new();
+        for node in self.nodes.iter().filter(|node| node.source.as_ref() == Some(ref_doc_id)) {
+            gather(&mut metadata, &node.metadata, self.options);
+        }
+        metadata
+    }
+}
+
+/// Adds a node's metadata to those that its document has from the nodes before it.
+fn gather(metadata: &mut Metadata, of_node: &Metadata, options: AddOptions) {
+    if !options.first_metadata || metadata.is_empty() {
+        metadata.extend(of_node.clone());
     }
 }
 
@@ -151,11 +202,11 @@ struct Info {
 }
 
 impl Info {
-    fn add(&mut self, node: &Node) {
+    fn add(&mut self, node: &Prepared, options: AddOptions) {
         self.node_ids.insert(node.id.clone());
         self.removed.remove(&node.id);
         if self.stored.metadata.is_empty() {
-            self.metadata.extend(node.metadata.clone());
+            gather(&mut self.metadata, &node.metadata, options);
         }
     }
 

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use indexmap::{IndexMap, IndexSet};
 use kv_core::WriteBatch;
 use raw_json::{PyString, RawJson};
@@ -29,9 +31,18 @@ impl KvDocumentStore {
     /// [`Error::Damaged`](crate::Error::Damaged) if a record cannot be read,
     /// [`Error::Contended`](crate::Error::Contended); nothing has changed then.
     pub async fn delete_documents(&self, ids: &[PyString]) -> Result<Deleted> {
-        let ids: Vec<PyString> = ids.iter().cloned().collect::<IndexSet<_>>().into_iter().collect();
-        let ids = &ids;
-        self.retry(|| self.try_delete(ids, None)).await
+        self.delete_documents_except(ids, &HashSet::new()).await
+    }
+
+    /// Deletes nodes as [`delete_documents`](Self::delete_documents) does, but none of those to keep, also not one that
+    /// is stored under the id of a document that goes.
+    ///
+    /// # Errors
+    /// As [`delete_documents`](Self::delete_documents).
+    pub async fn delete_documents_except(&self, ids: &[PyString], keep: &HashSet<PyString>) -> Result<Deleted> {
+        let ids: IndexSet<&PyString> = ids.iter().filter(|id| !keep.contains(*id)).collect();
+        let ids: &Vec<PyString> = &ids.into_iter().cloned().collect();
+        self.retry(|| self.try_delete(ids, None, keep)).await
     }
 
     /// Deletes a document: its nodes, its record, its hash, and the node stored under its id. All counts are 0 if it is
@@ -43,24 +54,39 @@ impl KvDocumentStore {
     /// As [`delete_documents`](Self::delete_documents).
     pub async fn delete_ref_doc(&self, ref_doc_id: impl Into<PyString>) -> Result<Deleted> {
         let id = ref_doc_id.into();
-        let id = &id;
+        let (id, none) = (&id, &HashSet::new());
         self.retry(|| async move {
-            let Some(info) = self.get_ref_doc_info(id).await? else { return Ok(Deleted::default()) };
-            let records = self.kv.get_many(&self.metadata, &info.node_ids).await?;
-            let mut nodes = IndexSet::new();
-            for (node_id, raw) in info.node_ids.iter().zip(records) {
-                let owner = self.read_record(node_id, raw.as_ref())?.ref_doc_id();
-                if owner.is_none_or(|owner| owner == *id) {
-                    nodes.insert(node_id.clone());
-                }
-            }
-            self.try_delete(&nodes.into_iter().collect::<Vec<_>>(), Some(id)).await
+            let Some(nodes) = self.ref_doc_nodes(id).await? else { return Ok(Deleted::default()) };
+            self.try_delete(&nodes, Some(id), none).await
         })
         .await
     }
 
+    /// The nodes that are a document's, each once; `None` if the document is unknown. Those on its list that have come
+    /// from another document since are that one's.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if a record cannot be read.
+    pub async fn ref_doc_nodes(&self, ref_doc_id: &PyString) -> Result<Option<Vec<PyString>>> {
+        let Some(info) = self.get_ref_doc_info(ref_doc_id).await? else { return Ok(None) };
+        let records = self.kv.get_many(&self.metadata, &info.node_ids).await?;
+        let mut nodes = IndexSet::new();
+        for (node_id, raw) in info.node_ids.iter().zip(records) {
+            let owner = self.read_record(node_id, raw.as_ref())?.ref_doc_id();
+            if owner.is_none_or(|owner| owner == *ref_doc_id) {
+                nodes.insert(node_id.clone());
+            }
+        }
+        Ok(Some(nodes.into_iter().collect()))
+    }
+
     /// Deletes the nodes and, whatever else is on its list, the document `whole`.
-    async fn try_delete(&self, ids: &[PyString], whole: Option<&PyString>) -> Result<Deleted> {
+    async fn try_delete(
+        &self,
+        ids: &[PyString],
+        whole: Option<&PyString>,
+        keep: &HashSet<PyString>,
+    ) -> Result<Deleted> {
         let stored = self.kv.get_many(&self.nodes, ids).await?;
         let records = self.kv.get_many(&self.metadata, ids).await?;
         let mut batch = WriteBatch::new();
@@ -86,7 +112,9 @@ impl KvDocumentStore {
             if info.node_ids.is_empty() || whole == Some(source) {
                 deleted.ref_docs += 1;
                 batch.delete(&self.ref_doc_info, source);
-                gone.insert(source);
+                if !keep.contains(source) {
+                    gone.insert(source);
+                }
             } else {
                 batch.put(&self.ref_doc_info, source, info.to_value());
             }

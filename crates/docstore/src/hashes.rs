@@ -27,6 +27,10 @@ impl MetadataRecord {
         }
     }
 
+    pub(crate) fn into_fields(self) -> Object {
+        self.0
+    }
+
     pub(crate) fn to_raw(&self) -> RawJson {
         Value::Object(self.0.clone()).into()
     }

@@ -7,12 +7,13 @@ mod store;
 mod add;
 mod delete;
 mod hashes;
+mod replace;
 mod upgrade;
 
 #[cfg(test)]
 mod tests;
 
-pub use add::AddOptions;
+pub use add::{AddOptions, PreparedNodes};
 pub use delete::Deleted;
 pub use error::{Error, Result};
 pub use ref_doc_info::RefDocInfo;

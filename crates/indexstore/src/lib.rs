@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod embedding;
 mod error;
 mod index_struct;
 mod store;
@@ -7,6 +8,7 @@ mod store;
 mod decode;
 mod encode;
 
+pub use embedding::EmbeddingIdentity;
 pub use error::{Error, Result};
 pub use index_struct::{
     DocumentSummary, IndexDict, IndexGraph, IndexStruct, IndexStructData, KeywordTable, KnowledgeGraph,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use kv_core::{KvStore, KvStoreExt, SimpleKvStore, WriteBatch};
 use raw_json::{PyString, RawJson};
 
-use crate::{Error, IndexStruct, Result};
+use crate::{EmbeddingIdentity, Error, IndexStruct, Result};
 
 /// How often a change is tried again when other writers interfere.
 const TRIES_MAX: usize = 64;
@@ -12,6 +12,7 @@ const TRIES_MAX: usize = 64;
 #[derive(Debug, Clone)]
 pub struct KvIndexStore {
     kv: Arc<dyn KvStore>,
+    namespace: String,
     collection: String,
 }
 
@@ -32,7 +33,8 @@ impl KvIndexStore {
     /// Uses the collection of another namespace. Python opens a directory in the default one only.
     #[must_use]
     pub fn with_namespace(self, namespace: &str) -> Self {
-        Self { collection: format!("{namespace}{}", self.kv.layout().index_structs), ..self }
+        let collection = format!("{namespace}{}", self.kv.layout().index_structs);
+        Self { namespace: namespace.to_owned(), collection, ..self }
     }
 
     /// The key-value store beneath.
@@ -43,6 +45,35 @@ impl KvIndexStore {
     /// The name of the collection of structs.
     pub fn collection(&self) -> &str {
         &self.collection
+    }
+
+    /// The name of the collection that says what the indexes were embedded with.
+    pub fn embedding_collection(&self) -> String {
+        format!("{}/embedding", self.namespace)
+    }
+
+    /// Stores the struct of a new index, with what it was embedded with, as one batch.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], and if the store beneath fails; nothing has changed then.
+    pub async fn create_index_struct(
+        &self,
+        index_struct: &IndexStruct,
+        embedding: Option<&EmbeddingIdentity>,
+    ) -> Result<()> {
+        let id = &index_struct.index_id;
+        let mut batch = WriteBatch::new();
+        batch.require_absent(&self.collection, id);
+        batch.put(&self.collection, id, index_struct.to_raw());
+        if let Some(embedding) = embedding {
+            batch.put(self.embedding_collection(), id, embedding.to_raw());
+        }
+        match self.kv.apply(batch).await {
+            Err(e) if e.is_precondition_failed() => {
+                Err(Error::AlreadyExists { collection: self.collection.clone(), id: id.clone() })
+            }
+            done => Ok(done.map(drop)?),
+        }
     }
 
     /// Stores a struct under its id, replacing what is there.
@@ -90,12 +121,19 @@ impl KvIndexStore {
         Err(Error::Contended { collection: self.collection.clone(), id, tries: TRIES_MAX })
     }
 
-    /// Deletes a struct; `false` if there is none. The index's nodes stay where they are.
+    /// Deletes a struct, and what it says of embeddings; `false` if there is none. The index's nodes stay where they
+    /// are.
     ///
     /// # Errors
     /// If the store beneath fails.
     pub async fn delete_index_struct(&self, index_id: impl Into<PyString>) -> Result<bool> {
-        Ok(self.kv.delete(&self.collection, index_id).await?)
+        let id = index_id.into();
+        let is_there = self.kv.contains(&self.collection, &id).await?;
+        let mut batch = WriteBatch::new();
+        batch.delete(&self.collection, &id);
+        batch.delete(self.embedding_collection(), id);
+        self.kv.apply(batch).await?;
+        Ok(is_there)
     }
 
     /// A struct, or `None`.
@@ -144,8 +182,13 @@ impl KvIndexStore {
         let mut batch = WriteBatch::new();
         batch.require(&self.collection, &from, Some(raw));
         batch.require_absent(&self.collection, &to);
-        batch.delete(&self.collection, from);
+        batch.delete(&self.collection, &from);
         batch.put(&self.collection, &to, renamed.to_raw());
+        let embedding = self.embedding_collection();
+        if let Some(raw) = self.kv.get(&embedding, &from).await? {
+            batch.delete(&embedding, from);
+            batch.put(embedding, &to, raw);
+        }
         match self.kv.apply(batch).await {
             Err(e) if e.is_precondition_failed() && self.kv.contains(&self.collection, &to).await? => {
                 Err(Error::AlreadyExists { collection: self.collection.clone(), id: to })
@@ -196,7 +239,7 @@ impl KvIndexStore {
 
 impl From<Arc<dyn KvStore>> for KvIndexStore {
     fn from(kv: Arc<dyn KvStore>) -> Self {
-        Self { kv, collection: String::new() }.with_namespace(Self::NAMESPACE)
+        Self { kv, namespace: String::new(), collection: String::new() }.with_namespace(Self::NAMESPACE)
     }
 }
 

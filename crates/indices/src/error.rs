@@ -1,5 +1,7 @@
 use raw_json::PyString;
 
+use crate::ModelError;
+
 /// The result of working with an index.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -52,6 +54,84 @@ pub enum Error {
         /// The missing nodes; at least one.
         missing: Vec<PyString>,
     },
+    /// What was asked for needs a model, and the index has none.
+    #[error("index '{id}' has no {model} {purpose}; give it one")]
+    NoModel {
+        /// The index.
+        id: PyString,
+        /// Which model.
+        model: &'static str,
+        /// What it is needed for.
+        purpose: String,
+    },
+    /// A model failed.
+    #[error("the model '{model}' failed {purpose}")]
+    Model {
+        /// The model's name.
+        model: String,
+        /// What it was to do.
+        purpose: String,
+        /// What it reports.
+        source: ModelError,
+    },
+    /// A transformation of nodes failed.
+    #[error("a transformation of nodes for index '{id}' failed")]
+    Transformation {
+        /// The index.
+        id: PyString,
+        /// What it reports.
+        source: ModelError,
+    },
+    /// The index was embedded with another model.
+    #[error(
+        "index '{id}' was embedded with {recorded}, and {given} was given; \
+         use the one it was embedded with, or build the index anew"
+    )]
+    OtherModel {
+        /// The index.
+        id: PyString,
+        /// The model it was embedded with, in words.
+        recorded: String,
+        /// The model that was given, in words.
+        given: String,
+    },
+    /// A kind of index cannot do this.
+    #[error("{class} '{id}' cannot {operation}: {reason}")]
+    Unsupported {
+        /// The index.
+        id: PyString,
+        /// Its class.
+        class: &'static str,
+        /// What it was to do.
+        operation: &'static str,
+        /// Why it cannot, and what can be done.
+        reason: &'static str,
+    },
+    /// The context has no vector store of a namespace that the index needs.
+    #[error("index '{id}' needs a vector store of the namespace '{namespace}', and the context has none; add one")]
+    NoVectorStore {
+        /// The index.
+        id: PyString,
+        /// The namespace.
+        namespace: String,
+    },
+    /// An index was to be made of a vector store alone, and that keeps no texts.
+    #[error("this vector store keeps no texts, so it is no index by itself; build one in a storage context")]
+    NoTexts,
+    /// A vector store answered with something that the index does not have.
+    #[error("the vector store answered with '{vector}', which is none of index '{id}'")]
+    ForeignVector {
+        /// The index.
+        id: PyString,
+        /// What it answered with.
+        vector: PyString,
+    },
+    /// A node that cannot be embedded or stored.
+    #[error(transparent)]
+    Node(#[from] schema::Error),
+    /// A vector store failed, or does not take a node.
+    #[error(transparent)]
+    VectorStore(#[from] vectorstore::Error),
     /// The document store failed.
     #[error(transparent)]
     Docstore(#[from] docstore::Error),

@@ -14,7 +14,7 @@ pub struct ComposableGraph {
 
 impl ComposableGraph {
     pub(crate) fn new(root_id: PyString, indices: Vec<Index>) -> Result<Self> {
-        let indices: IndexMap<_, _> = indices.into_iter().map(|index| (index.index_id().clone(), index)).collect();
+        let indices: IndexMap<_, _> = indices.into_iter().map(|index| (index.index_id(), index)).collect();
         if !indices.contains_key(&root_id) {
             return Err(Error::NotFound { id: root_id, known: indices.into_keys().collect() });
         }

@@ -1,9 +1,11 @@
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
+use std::sync::Arc;
 
-use indexstore::{IndexStruct, IndexStructData};
+use indexstore::{IndexDict, IndexStruct, IndexStructData};
 use storage_context::StorageContext;
 
-use crate::{Error, IndexHandle};
+use crate::builder::private::Sealed;
+use crate::{Embedder, Error, IndexBuilder, IndexHandle, IndexKind, Llm, Transformation};
 
 /// Declares the kinds of index: a type for each, the enum of all, and the ways between them.
 macro_rules! index_kinds {
@@ -30,9 +32,35 @@ macro_rules! index_kinds {
                 }
             }
 
-            impl DerefMut for $type {
-                fn deref_mut(&mut self) -> &mut IndexHandle {
-                    &mut self.0
+            impl $type {
+                /// Gives the index a model for embeddings. It is compared with the one the index was embedded with
+                /// whenever it is used.
+                #[must_use]
+                pub fn with_embedder(mut self, embedder: impl Embedder) -> Self {
+                    self.0.settings.embedder = Some(Arc::new(embedder));
+                    self
+                }
+
+                /// Gives the index a language model.
+                #[must_use]
+                pub fn with_llm(mut self, llm: impl Llm) -> Self {
+                    self.0.settings.llm = Some(Arc::new(llm));
+                    self
+                }
+
+                /// Says what makes nodes of documents, one after the other;
+                /// [`WholeDocuments`](crate::WholeDocuments) by default.
+                #[must_use]
+                pub fn with_transformations(mut self, transformations: Vec<Arc<dyn Transformation>>) -> Self {
+                    self.0.settings.transformations = transformations;
+                    self
+                }
+
+                /// Says whether the document store gets the nodes even if the vector store keeps their texts.
+                #[must_use]
+                pub fn with_store_nodes_override(mut self, store: bool) -> Self {
+                    self.0.settings.store_nodes_override = store;
+                    self
                 }
             }
 
@@ -49,7 +77,7 @@ macro_rules! index_kinds {
                     match index {
                         Index::$variant(index) => Ok(index),
                         other => {
-                            let (id, found) = (other.index_id().clone(), other.class_name());
+                            let (id, found) = (other.index_id(), other.class_name());
                             Err(Error::WrongKind { id, expected: $class, found })
                         }
                     }
@@ -76,10 +104,30 @@ macro_rules! index_kinds {
             }
         }
 
-        impl DerefMut for Index {
-            fn deref_mut(&mut self) -> &mut IndexHandle {
+        impl Index {
+            /// Gives the index a model for embeddings. It is compared with the one the index was embedded with whenever
+            /// it is used.
+            #[must_use]
+            pub fn with_embedder(self, embedder: impl Embedder) -> Self {
                 match self {
-                    $(Self::$variant(index) => index,)*
+                    $(Self::$variant(index) => Self::$variant(index.with_embedder(embedder)),)*
+                }
+            }
+
+            /// Gives the index a language model.
+            #[must_use]
+            pub fn with_llm(self, llm: impl Llm) -> Self {
+                match self {
+                    $(Self::$variant(index) => Self::$variant(index.with_llm(llm)),)*
+                }
+            }
+
+            /// Says what makes nodes of documents, one after the other;
+            /// [`WholeDocuments`](crate::WholeDocuments) by default.
+            #[must_use]
+            pub fn with_transformations(self, transformations: Vec<Arc<dyn Transformation>>) -> Self {
+                match self {
+                    $(Self::$variant(index) => Self::$variant(index.with_transformations(transformations)),)*
                 }
             }
         }
@@ -132,4 +180,54 @@ impl Index {
             _ => Self::Other(OtherIndex(handle(index_struct))),
         }
     }
+}
+
+/// LlamaIndex's name of the class that a struct is of.
+pub(crate) fn class_name(data: &IndexStructData) -> &'static str {
+    match data {
+        IndexStructData::VectorStore(_) => "VectorStoreIndex",
+        IndexStructData::List { .. } => "SummaryIndex",
+        IndexStructData::Tree(_) => "TreeIndex",
+        IndexStructData::KeywordTable(_) => "KeywordTableIndex",
+        IndexStructData::KnowledgeGraph(_) => "KnowledgeGraphIndex",
+        IndexStructData::PropertyGraph => "PropertyGraphIndex",
+        IndexStructData::Empty => "EmptyIndex",
+        IndexStructData::DocumentSummary(_) => "DocumentSummaryIndex",
+        IndexStructData::Multimodal(_) => "MultiModalVectorStoreIndex",
+        IndexStructData::Sql { .. } => "SQLStructStoreIndex",
+        IndexStructData::Pandas => "PandasIndex",
+        _ => "an index of an unknown kind",
+    }
+}
+
+/// The kinds that can be built, each with the struct it begins with.
+macro_rules! buildable {
+    ($($type:ident = $empty:expr;)*) => {
+        $(
+            impl Sealed for $type {}
+
+            impl IndexKind for $type {
+                fn empty() -> IndexStructData {
+                    $empty
+                }
+
+                fn from_handle(handle: IndexHandle) -> Self {
+                    Self(handle)
+                }
+            }
+
+            impl $type {
+                /// Builds an index of this kind in a context.
+                pub fn builder(ctx: &StorageContext) -> IndexBuilder<Self> {
+                    IndexBuilder::new(ctx)
+                }
+            }
+        )*
+    };
+}
+
+buildable! {
+    VectorStoreIndex = IndexStructData::VectorStore(IndexDict::default());
+    SummaryIndex = IndexStructData::List { nodes: Vec::new() };
+    EmptyIndex = IndexStructData::Empty;
 }

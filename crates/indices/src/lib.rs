@@ -4,14 +4,44 @@ mod error;
 mod handle;
 mod index;
 
+mod hash_embedder;
+mod identity;
+mod models;
+mod settings;
+mod transformation;
+
+mod builder;
+mod delete;
+mod insertion;
+mod kinds;
+mod needs;
+mod refresh;
+
+mod index_retriever;
+mod retriever;
+mod vector_retriever;
+
+mod empty;
+mod summary;
+mod vector_store;
+
 mod graph;
 mod load;
 
+pub use builder::{IndexBuilder, IndexKind};
+pub use delete::{DeleteOptions, Deleted, DocstoreDelete};
 pub use error::{Error, Result};
 pub use graph::ComposableGraph;
 pub use handle::IndexHandle;
+pub use hash_embedder::HashEmbedder;
 pub use index::{
     DocumentSummaryIndex, EmptyIndex, Index, KeywordTableIndex, KnowledgeGraphIndex, MultiModalVectorStoreIndex,
     OtherIndex, PandasIndex, PropertyGraphIndex, SqlStructStoreIndex, SummaryIndex, TreeIndex, VectorStoreIndex,
 };
+pub use index_retriever::IndexRetriever;
 pub use load::{load_graph_from_storage, load_index_from_storage, load_indices_from_storage};
+pub use models::{Embedder, Llm, ModelError};
+pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};
+pub use summary::{SummaryIndexEmbeddingRetriever, SummaryIndexRetriever};
+pub use transformation::{Transformation, WholeDocuments};
+pub use vector_retriever::VectorIndexRetriever;

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use raw_json::PyString;
+use schema::Node;
 
 use crate::{MetadataFilters, Mismatch, NodeSelection};
 
@@ -230,11 +231,22 @@ pub struct VectorStoreQueryResult {
     pub ids: Vec<PyString>,
     /// How similar each of them is to the query. Greater is closer.
     pub similarities: Vec<f64>,
+    /// The nodes themselves, each at the place of its id, if the store keeps them.
+    pub nodes: Option<Vec<Node>>,
+}
+
+impl VectorStoreQueryResult {
+    /// Adds the nodes themselves, which a store that keeps texts does.
+    #[must_use]
+    pub fn with_nodes(mut self, nodes: Vec<Node>) -> Self {
+        self.nodes = Some(nodes);
+        self
+    }
 }
 
 impl FromIterator<(PyString, f64)> for VectorStoreQueryResult {
     fn from_iter<T: IntoIterator<Item = (PyString, f64)>>(hits: T) -> Self {
         let (ids, similarities) = hits.into_iter().unzip();
-        Self { ids, similarities }
+        Self { ids, similarities, nodes: None }
     }
 }

@@ -55,6 +55,11 @@ rules! {
     RELATIONS_BY_LABEL = "D30", "relations that 0.10.37 to 0.10.42 kept by label are those of their triplets";
     NESTED_FILTERS = "D31", "groups of filters may hold groups";
     FOREIGN_STORES = "D32", "a store of another kind has no content to tell";
+    REMEMBERED_MODEL = "D33", "the model that an index was embedded with is remembered";
+    FORGOTTEN_NODES = "D34", "an index forgets the nodes that are deleted from it";
+    REPEATED_DELETES = "D35", "deleting what is gone is no error";
+    REFUSED_INSERTS = "D36", "an insertion that is refused changes nothing";
+    DOCUMENTS_OF_GRAPHS = "D37", "every index tells its documents";
 }
 
 /// Fails if a rule is not explained in `docs/compatibility.md`.

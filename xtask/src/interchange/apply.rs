@@ -89,8 +89,11 @@ impl Ours {
         let id = || request.text("id");
         match name {
             "docstore.add" => {
-                let options =
-                    AddOptions { allow_update: request.flag("allow_update"), store_text: request.flag("store_text") };
+                let options = AddOptions {
+                    allow_update: request.flag("allow_update"),
+                    store_text: request.flag("store_text"),
+                    ..AddOptions::default()
+                };
                 nothing(store.add_documents_with(&request.nodes()?, options).await)
             }
             "docstore.delete_document" => {

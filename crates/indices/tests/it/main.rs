@@ -1,6 +1,9 @@
 //! Loading indexes of every kind, and what can be asked of each.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod change;
+mod models;
+
 use indexstore::{DocumentSummary, IndexDict, IndexStruct, IndexStructData, KeywordTable};
 use indices::{
     Error, Index, SummaryIndex, VectorStoreIndex, load_graph_from_storage, load_index_from_storage,
@@ -131,15 +134,15 @@ fn nodes_that_are_missing_are_told() {
 #[test]
 fn ids_and_summaries_change_here_and_in_the_store() {
     let ctx = context(&[list("x", &[]), list("y", &[])]);
-    let mut index = block_on(load_index_from_storage(&ctx, Some("x"))).unwrap();
+    let index = block_on(load_index_from_storage(&ctx, Some("x"))).unwrap();
     block_on(index.set_summary("about x")).unwrap();
     block_on(index.set_index_id("z")).unwrap();
-    assert_eq!(index.index_id(), &PyString::from("z"));
+    assert_eq!(index.index_id(), "z");
     let stored = block_on(ctx.index_store().index_structs()).unwrap();
     assert_eq!(stored.iter().map(|s| s.index_id.to_string()).collect::<Vec<_>>(), ["y", "z"]);
     assert_eq!(stored[1].summary, Some("about x".into()));
     assert!(block_on(index.set_index_id("y")).is_err());
-    assert_eq!(index.index_id(), &PyString::from("z"));
+    assert_eq!(index.index_id(), "z");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn four() -> Vec<Node> {
 const NORTH: [f64; 4] = [1.0, 0.0, 0.0, 0.0];
 
 async fn found(store: &dyn VectorStore, query: VectorStoreQuery) -> Vec<PyString> {
-    let VectorStoreQueryResult { ids, similarities } = store.query(&query).await.unwrap();
+    let VectorStoreQueryResult { ids, similarities, .. } = store.query(&query).await.unwrap();
     assert_eq!(ids.len(), similarities.len());
     assert!(similarities.is_sorted_by(|a, b| a >= b), "{similarities:?}");
     ids

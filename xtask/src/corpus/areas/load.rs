@@ -59,7 +59,7 @@ fn info(index: &Index) -> Value {
     let parts = [
         ("id", Value::from(index.index_id())),
         ("class", index.class_name().into()),
-        ("summary", index.summary().cloned().into()),
+        ("summary", index.summary().into()),
     ];
     parts.into_iter().collect()
 }

@@ -2,12 +2,15 @@
 
 mod chat;
 mod context;
+mod det_embedding;
 pub(crate) mod docstore;
 mod graphs;
+mod index_ops;
 mod index_store;
 mod load;
 mod ops;
 mod property_graph;
+mod retrieve;
 mod vectors;
 
 use anyhow::Result;
@@ -34,9 +37,8 @@ pub(super) async fn run(case: &Case, answers: &mut Answers) -> Result<()> {
     vectors::run(case, &ctx, answers).await?;
     graphs::run(case, &ctx, answers).await?;
     load::run(case, &ctx, answers).await?;
-    for area in ["retrieve", "ref_doc_info_by_index", "simple_keywords"] {
-        not_yet(case, answers, Area::Retrieve, area);
-    }
+    retrieve::run(case, &ctx, answers).await?;
+    not_yet(case, answers, Area::Retrieve, "simple_keywords");
     ops::run(case, &ctx, answers).await
 }
 

@@ -12,6 +12,7 @@ use colca::raw_json::Object;
 use colca::vectorstore::{self, NodeSelection};
 
 use super::docstore::{by_hash, ok};
+use super::index_ops::IndexOp;
 use super::property_graph::GraphOp;
 use super::vectors;
 use super::{Answers, Area, Case, Outcome};
@@ -37,8 +38,9 @@ pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers
             true => StorageContext::from_dict(&ctx.to_dict()?)?,
             false => context(&state)?,
         };
-        let graph_before = before.to_dict()?.get("property_graph_store").cloned().unwrap_or(Value::Null);
-        match Op::read(op) {
+        let dict_before = before.to_dict()?;
+        let graph_before = dict_before.get("property_graph_store").cloned().unwrap_or(Value::Null);
+        match Op::read(op).or_else(|| Op::read_index(op, case, &after)) {
             None => {
                 answers.put(Area::Ops, &result_at, Outcome::NotYet);
                 answers.put(Area::Ops, &changed_at, Outcome::NotYet);
@@ -55,7 +57,7 @@ pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers
                 };
                 answers.put(Area::Ops, &result_at, outcome);
                 let first = state.is_empty();
-                let judged = judge_state(case, &op, &expected, &after, &before, &graph_before, first)?;
+                let judged = judge_state(case, &op, &expected, &after, &before, &dict_before, first)?;
                 answers.put(Area::Ops, &changed_at, judged);
             }
         }
@@ -99,7 +101,7 @@ fn judge_state(
     result: &Value,
     after: &BTreeMap<String, Value>,
     ours: &StorageContext,
-    graph_before: &Value,
+    before: &Value,
     first: bool,
 ) -> Result<Outcome> {
     let theirs = context(after)?.to_dict()?;
@@ -117,10 +119,16 @@ fn judge_state(
                 Some(rules::EMPTY_COLLECTIONS)
             }
             Some("property_graph_store") => match op {
-                Op::PropertyGraph(op) => op.state_rule(graph_before, result, theirs, &ours),
+                Op::PropertyGraph(op) => {
+                    let graph_before = before.get("property_graph_store").unwrap_or(&Value::Null);
+                    op.state_rule(graph_before, result, theirs, &ours)
+                }
                 _ => None,
             },
-            _ => op.state_rule(part, result, theirs, &ours),
+            _ => match op {
+                Op::Index(op) => op.state_rule(&part.to_string(), result, before, theirs, &ours),
+                _ => op.state_rule(part, result, theirs, &ours),
+            },
         };
         match applies {
             Some(applies) => rule = Some(applies),
@@ -201,6 +209,7 @@ enum Op {
     GraphUpsert { triplet: [PyString; 3] },
     GraphDelete { triplet: [PyString; 3] },
     PropertyGraph(GraphOp),
+    Index(IndexOp),
 }
 
 impl Op {
@@ -222,7 +231,11 @@ impl Op {
         Some(match text("op")?.to_str()? {
             "docstore.add" => Self::Add {
                 nodes: nodes()?,
-                options: AddOptions { allow_update: flag("allow_update", true), store_text: flag("store_text", true) },
+                options: AddOptions {
+                    allow_update: flag("allow_update", true),
+                    store_text: flag("store_text", true),
+                    ..AddOptions::default()
+                },
                 batch_size: op.get("batch_size").and_then(Value::as_f64).map(|n| n as i64),
             },
             "docstore.delete_document" => Self::DeleteDocument { id: text("id")?, must_exist, asynchronous: false },
@@ -244,6 +257,11 @@ impl Op {
             "graph.delete" => Self::GraphDelete { triplet: triplet()? },
             _ => Self::PropertyGraph(GraphOp::read(op)?),
         })
+    }
+
+    fn read_index(op: &Value, case: &Case, after: &BTreeMap<String, Value>) -> Option<Self> {
+        let docstore = after.get("docstore").and_then(|part| part.get("ok")).map_or(Value::Null, unmark);
+        IndexOp::read(op, case, &docstore).map(Self::Index)
     }
 
     /// Applies the operation. An error is told in words.
@@ -305,6 +323,7 @@ impl Op {
                 ctx.graph_store().delete(subj, rel, obj).await.map(|_| Value::Null).map_err(|e| e.to_string())
             }
             Self::PropertyGraph(op) => op.apply(ctx).await,
+            Self::Index(op) => op.apply(ctx).await,
         }
     }
 
@@ -329,6 +348,9 @@ impl Op {
 
     fn judge_result(&self, expected: &Value, ours: &Result<Value, String>) -> Outcome {
         let failed = || Outcome::Failed(format!("expected {expected}, ours: {ours:?}"));
+        if let (Self::Index(op), Some((kind, message))) = (self, python_error(expected)) {
+            return op.judge_error(&kind, &message, ours);
+        }
         match (python_error(expected), ours) {
             (None, Ok(value)) => difference(expected, &ok(value.clone())).map_or(Outcome::Passed, Outcome::Failed),
             (None, Err(_)) => failed(),
@@ -433,7 +455,7 @@ impl Op {
 }
 
 /// A node as the operations give it.
-fn node(given: &Value) -> Option<Node> {
+pub(super) fn node(given: &Value) -> Option<Node> {
     let text = |key: &str| given.get(key).and_then(Value::as_str).cloned();
     let mut node = Node::text(text("text")?).with_id(text("id_")?);
     node.metadata = given.get("metadata")?.as_object()?.clone();

@@ -1,0 +1,18 @@
+use schema::Node;
+
+use crate::insertion::{Insertion, ids};
+use crate::{IndexHandle, Result};
+
+/// Nothing goes into an empty index.
+pub(crate) fn plan(index: &IndexHandle, nodes: &[Node]) -> Result<Insertion> {
+    if !nodes.is_empty() {
+        return Err(index.unsupported("take nodes", "it stays empty; build an index of another kind"));
+    }
+    Ok(Insertion {
+        rows: Vec::new(),
+        documents: index.prepare(nodes, false)?,
+        change: Box::new(|_, _| {}),
+        identity: None,
+        ids: ids(nodes),
+    })
+}

@@ -1,0 +1,48 @@
+use async_trait::async_trait;
+
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever};
+use crate::{Embedder, Index, Result};
+
+impl Index {
+    /// Finds nodes as this kind of index does by default: a vector store index those nearest to a question, a summary
+    /// index all, an empty index none.
+    pub fn as_retriever(&self) -> IndexRetriever {
+        IndexRetriever { index: self.clone(), top_k: None }
+    }
+
+    /// The same with this embedder.
+    pub fn retriever(&self, embedder: impl Embedder) -> IndexRetriever {
+        self.clone().with_embedder(embedder).as_retriever()
+    }
+}
+
+/// Finds nodes as an index of its kind does by default.
+#[derive(Debug, Clone)]
+pub struct IndexRetriever {
+    index: Index,
+    top_k: Option<i64>,
+}
+
+impl IndexRetriever {
+    /// How many nodes. Without it, as many as the kind finds by default; a summary index finds the nearest ones then,
+    /// instead of all.
+    #[must_use]
+    pub fn top_k(mut self, top_k: i64) -> Self {
+        self.top_k = Some(top_k);
+        self
+    }
+}
+
+#[async_trait]
+impl Retriever for IndexRetriever {
+    async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
+        match (&self.index, self.top_k) {
+            (Index::VectorStore(index), None) => index.as_retriever().retrieve_bundle(query).await,
+            (Index::VectorStore(index), top_k) => index.as_retriever().top_k(top_k).retrieve_bundle(query).await,
+            (Index::Summary(index), None) => index.as_retriever().retrieve_bundle(query).await,
+            (Index::Summary(index), top_k) => index.embedding_retriever().top_k(top_k).retrieve_bundle(query).await,
+            (Index::Empty(_), _) => Ok(Vec::new()),
+            (other, _) => Err(other.unsupported("find nodes", "ask the stores of its context")),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use docstore::{AddOptions, PreparedNodes};
+use indexstore::{EmbeddingIdentity, IndexStructData};
+use raw_json::PyString;
+use schema::Node;
+use vectorstore::VectorStore;
+
+use crate::{Error, IndexHandle, Result, kinds};
+
+/// What a struct gets, told the vectors' ids.
+pub(crate) type Change = Box<dyn Fn(&mut IndexStructData, &[PyString]) + Send + Sync>;
+
+/// Nodes that are to be inserted, with all done that can fail because of them.
+pub(crate) struct Insertion {
+    /// What the vector stores get.
+    pub(crate) rows: Vec<(Arc<dyn VectorStore>, Vec<Node>)>,
+    /// What the document store gets.
+    pub(crate) documents: PreparedNodes,
+    /// What the struct gets.
+    pub(crate) change: Change,
+    /// What is to be remembered of the model.
+    pub(crate) identity: Option<EmbeddingIdentity>,
+    /// The nodes.
+    pub(crate) ids: HashSet<PyString>,
+}
+
+impl Insertion {
+    /// Stores the nodes, and returns the vectors' ids. The vectors come first: their store may refuse them.
+    pub(crate) async fn store(&self, index: &IndexHandle) -> Result<Vec<PyString>> {
+        let mut vector_ids = Vec::new();
+        for (store, nodes) in &self.rows {
+            if !nodes.is_empty() {
+                vector_ids.extend(store.add(nodes).await?);
+            }
+        }
+        if !self.documents.is_empty() {
+            index.ctx.docstore().add_prepared(&self.documents).await?;
+        }
+        Ok(vector_ids)
+    }
+}
+
+impl IndexHandle {
+    /// Inserts nodes: into the vector store those of an index that has embeddings, then into the document store, then
+    /// into the index. Nodes with ids that are there are replaced.
+    ///
+    /// Everything that the nodes can make fail is done before anything is changed. If a store fails, what was stored
+    /// before belongs to no index, and inserting the nodes again completes it.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`], [`Error::Model`] and [`Error::OtherModel`] if nodes have to be embedded,
+    /// [`Error::Unsupported`] for kinds that take no nodes; what the stores report.
+    pub async fn insert_nodes(&self, nodes: Vec<Node>) -> Result<()> {
+        let insertion = kinds::plan(self, nodes, false).await?;
+        self.apply(&insertion, &HashSet::new()).await.map(drop)
+    }
+
+    /// Inserts a document: transforms it into nodes, inserts those, and remembers its hash.
+    ///
+    /// # Errors
+    /// [`Error::Transformation`], and as [`insert_nodes`](Self::insert_nodes).
+    pub async fn insert(&self, document: Node) -> Result<()> {
+        let (id, hash) = (document.id.clone(), document.hash()?);
+        let nodes = self.transform(vec![document]).await?;
+        self.insert_nodes(nodes).await?;
+        Ok(self.ctx.docstore().set_document_hash(id, &hash).await?)
+    }
+
+    /// Makes nodes of documents.
+    pub(crate) async fn transform(&self, mut nodes: Vec<Node>) -> Result<Vec<Node>> {
+        for transformation in &self.settings.transformations {
+            let transformed = transformation.transform(nodes).await;
+            nodes = transformed.map_err(|source| Error::Transformation { id: self.index_id(), source })?;
+        }
+        Ok(nodes)
+    }
+
+    /// Stores what was prepared and changes the struct, which forgets the `old` nodes first. Returns the vectors that it
+    /// has forgotten.
+    pub(crate) async fn apply(&self, insertion: &Insertion, old: &HashSet<PyString>) -> Result<kinds::Forgotten> {
+        let vector_ids = insertion.store(self).await?;
+        if let Some(identity) = &insertion.identity {
+            self.ctx.index_store().set_embedding_identity(self.index_id(), identity).await?;
+        }
+        self.change(|index_struct| {
+            let forgotten = kinds::forget(&mut index_struct.data, old);
+            (insertion.change)(&mut index_struct.data, &vector_ids);
+            forgotten
+        })
+        .await
+    }
+
+    /// Prepares nodes for the document store.
+    pub(crate) fn prepare(&self, nodes: &[Node], first_metadata: bool) -> Result<PreparedNodes> {
+        let options = AddOptions { first_metadata, ..AddOptions::default() };
+        Ok(self.ctx.docstore().prepare(nodes, options)?)
+    }
+}
+
+/// The ids of nodes.
+pub(crate) fn ids(nodes: &[Node]) -> HashSet<PyString> {
+    nodes.iter().map(|node| node.id.clone()).collect()
+}

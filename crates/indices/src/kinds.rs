@@ -1,0 +1,91 @@
+//! What differs between the kinds of index when they change.
+
+use std::collections::HashSet;
+
+use indexmap::IndexSet;
+use indexstore::{IndexDict, IndexStructData};
+use raw_json::PyString;
+use schema::Node;
+
+use crate::insertion::Insertion;
+use crate::{IndexHandle, Result, empty, summary, vector_store};
+
+/// Prepares nodes for insertion. `building` is whether the index is new.
+pub(crate) async fn plan(index: &IndexHandle, nodes: Vec<Node>, building: bool) -> Result<Insertion> {
+    match &index.index_struct().data {
+        IndexStructData::VectorStore(_) => vector_store::plan(index, nodes, building).await,
+        IndexStructData::List { .. } => summary::plan(index, &nodes),
+        IndexStructData::Empty => empty::plan(index, &nodes),
+        _ => Err(index.unsupported("take nodes", "it is only loaded, and keeps what it has")),
+    }
+}
+
+/// Embeds the nodes of several insertions at once, if this kind embeds nodes.
+pub(crate) fn embeds(data: &IndexStructData) -> bool {
+    matches!(data, IndexStructData::VectorStore(_))
+}
+
+/// Whether single nodes can be deleted.
+pub(crate) fn check_deletable(index: &IndexHandle) -> Result<()> {
+    match &index.index_struct().data {
+        IndexStructData::VectorStore(_) | IndexStructData::List { .. } => Ok(()),
+        IndexStructData::Empty => Err(index.unsupported("delete nodes", "it has none")),
+        _ => Err(index.unsupported("delete nodes", "build it anew without them")),
+    }
+}
+
+/// What a struct has forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Forgotten {
+    /// How many entries went.
+    pub(crate) entries: usize,
+    /// The vectors that belonged to them.
+    pub(crate) vector_ids: Vec<PyString>,
+}
+
+/// Takes nodes out of a struct.
+pub(crate) fn forget(data: &mut IndexStructData, gone: &HashSet<PyString>) -> Forgotten {
+    let mut forgotten = Forgotten::default();
+    if gone.is_empty() {
+        return forgotten;
+    }
+    match data {
+        IndexStructData::VectorStore(dict) | IndexStructData::Multimodal(dict) => {
+            dict.nodes_dict.retain(|vector_id, node_id| {
+                let stays = !gone.contains(node_id);
+                if !stays {
+                    forgotten.vector_ids.push(vector_id.clone());
+                }
+                stays
+            });
+            forgotten.entries = forgotten.vector_ids.len();
+        }
+        IndexStructData::List { nodes } => {
+            let before = nodes.len();
+            nodes.retain(|id| !gone.contains(id));
+            forgotten.entries = before - nodes.len();
+        }
+        _ => {}
+    }
+    forgotten
+}
+
+/// The vectors that a struct lists, by their ids.
+pub(crate) fn vector_ids(data: &IndexStructData) -> IndexSet<PyString> {
+    match data {
+        IndexStructData::VectorStore(IndexDict { nodes_dict, .. })
+        | IndexStructData::Multimodal(IndexDict { nodes_dict, .. }) => nodes_dict.keys().cloned().collect(),
+        IndexStructData::DocumentSummary(summary) => summary.summary_id_to_node_ids.keys().cloned().collect(),
+        _ => IndexSet::new(),
+    }
+}
+
+/// The namespaces of the vector stores that a kind has its vectors in.
+pub(crate) fn namespaces(data: &IndexStructData) -> &'static [&'static str] {
+    use storage_context::{DEFAULT_NAMESPACE, IMAGE_NAMESPACE};
+    match data {
+        IndexStructData::VectorStore(_) | IndexStructData::DocumentSummary(_) => &[DEFAULT_NAMESPACE],
+        IndexStructData::Multimodal(_) => &[DEFAULT_NAMESPACE, IMAGE_NAMESPACE],
+        _ => &[],
+    }
+}

@@ -1,0 +1,163 @@
+use std::collections::{HashMap, HashSet};
+
+use raw_json::PyString;
+use schema::{Node, NodeRelationship};
+use storage_context::DEFAULT_NAMESPACE;
+use vectorstore::VectorStoreQuery;
+
+use crate::insertion::Insertion;
+use crate::needs::Needs;
+use crate::{DeleteOptions, Deleted, DocstoreDelete, IndexHandle, Result, kinds};
+
+impl IndexHandle {
+    /// Replaces a document by its new version, or inserts it if it is new. See
+    /// [`update_ref_doc_with`](Self::update_ref_doc_with).
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub async fn update_ref_doc(&self, document: Node) -> Result<Deleted> {
+        self.update_ref_doc_with(document, DeleteOptions::default()).await
+    }
+
+    /// Replaces a document by its new version: the nodes of the new one are stored, then the index changes from the old
+    /// nodes to the new ones, and then the old ones are deleted as the options say. Whatever fails, the index has
+    /// the old version or the new one, and updating again completes it. Returns what went of the old version.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert), and [`Error::Unsupported`](crate::Error::Unsupported) for kinds that cannot delete.
+    pub async fn update_ref_doc_with(&self, document: Node, options: DeleteOptions) -> Result<Deleted> {
+        kinds::check_deletable(self)?;
+        let (id, hash) = (document.id.clone(), document.hash()?);
+        let nodes = self.transform(vec![document]).await?;
+        let insertion = kinds::plan(self, nodes, false).await?;
+        self.replace(&id, &hash, &insertion, options).await
+    }
+
+    /// Inserts the documents that are new to this index, and updates those that have changed since it got them. Returns
+    /// for each document whether there was something to do.
+    ///
+    /// A document is fresh if its hash is the one remembered, and the index has nodes of it, made from a document
+    /// with that hash. So of several indexes over one document store each has its own idea of what is fresh.
+    ///
+    /// # Errors
+    /// As [`update_ref_doc_with`](Self::update_ref_doc_with). Everything that the documents can make fail is done
+    /// before the first of them is stored.
+    pub async fn refresh_ref_docs(&self, documents: Vec<Node>) -> Result<Vec<bool>> {
+        self.refresh_ref_docs_with(documents, DeleteOptions::default()).await
+    }
+
+    /// Refreshes as [`refresh_ref_docs`](Self::refresh_ref_docs), and deletes old nodes as the options say.
+    ///
+    /// # Errors
+    /// As [`refresh_ref_docs`](Self::refresh_ref_docs).
+    pub async fn refresh_ref_docs_with(&self, documents: Vec<Node>, options: DeleteOptions) -> Result<Vec<bool>> {
+        kinds::check_deletable(self)?;
+        self.reload().await?;
+        let own: HashSet<PyString> = self.node_ids().await?.into_iter().collect();
+        let mut fresh: HashMap<PyString, String> = HashMap::new();
+        let mut told = Vec::with_capacity(documents.len());
+        let mut stale = Vec::new();
+        for document in documents {
+            let hash = document.hash()?;
+            let known = match fresh.get(&document.id) {
+                Some(planned) => *planned == hash,
+                None => self.is_fresh(&document.id, &hash, &own).await?,
+            };
+            told.push(!known);
+            if !known {
+                fresh.insert(document.id.clone(), hash.clone());
+                stale.push((document, hash));
+            }
+        }
+        let mut parts = Vec::with_capacity(stale.len());
+        let mut nodes = Vec::new();
+        for (document, hash) in stale {
+            let id = document.id.clone();
+            let of_document = self.transform(vec![document]).await?;
+            parts.push((id, hash, of_document.len()));
+            nodes.extend(of_document);
+        }
+        let mut identity = None;
+        if kinds::embeds(&self.index_struct().data) {
+            identity = self.embed_nodes(&mut nodes).await?;
+        }
+        let mut nodes = nodes.into_iter();
+        let mut planned = Vec::with_capacity(parts.len());
+        for (id, hash, len) in parts {
+            let mut insertion = kinds::plan(self, nodes.by_ref().take(len).collect(), false).await?;
+            insertion.identity = identity.take();
+            planned.push((id, hash, insertion));
+        }
+        for (id, hash, insertion) in planned {
+            self.replace(&id, &hash, &insertion, options).await?;
+        }
+        Ok(told)
+    }
+
+    async fn is_fresh(&self, id: &PyString, hash: &str, own: &HashSet<PyString>) -> Result<bool> {
+        let store = self.ctx.docstore();
+        if store.get_document_hash(id).await?.is_none_or(|stored| stored != *hash) {
+            return Ok(false);
+        }
+        if self.lists_only_in_vector_store()? {
+            return Ok(true);
+        }
+        let mut nodes = store.ref_doc_nodes(id).await?.unwrap_or_default();
+        nodes.retain(|node| own.contains(node));
+        for node in store.get_nodes(&nodes).await?.iter().flatten() {
+            let source = node.related(NodeRelationship::Source)?;
+            if source.and_then(|source| source.hash.as_ref()).is_some_and(|made_from| *made_from != *hash) {
+                return Ok(false);
+            }
+        }
+        Ok(!nodes.is_empty())
+    }
+
+    /// Puts the new nodes of a document in place of its old ones.
+    async fn replace(
+        &self,
+        id: &PyString,
+        hash: &str,
+        insertion: &Insertion,
+        options: DeleteOptions,
+    ) -> Result<Deleted> {
+        let store = self.ctx.docstore();
+        let mut old = store.ref_doc_nodes(id).await?.unwrap_or_default();
+        let known: HashSet<PyString> = old.iter().cloned().collect();
+        let old_vectors = self.vectors_of(id, insertion).await?;
+        old.retain(|node| !insertion.ids.contains(node));
+        let forgotten = self.apply(insertion, &known).await?;
+        let needs = Needs::read(&self.ctx).await?;
+        let vectors = forgotten.vector_ids.iter().chain(&old).chain(&old_vectors);
+        let vectors = vectors.filter(|id| !insertion.ids.contains(*id)).cloned();
+        let vectors = self.delete_vectors(vectors, &needs).await?;
+        let mut deleted = Deleted { entries: forgotten.entries, vectors, ..Deleted::default() };
+        match options.docstore {
+            DocstoreDelete::Keep => store.set_document_hash(id, hash).await?,
+            docstore => {
+                let keeps = |node: &PyString| docstore == DocstoreDelete::IfUnreferenced && needs.node(node);
+                old.retain(|node| !keeps(node));
+                let keep = if keeps(id) { HashSet::from([id.clone()]) } else { HashSet::new() };
+                let gone = store.replace_ref_doc(id, &insertion.documents, hash, &old, &keep).await?;
+                (deleted.nodes, deleted.ref_docs) = (gone.nodes, gone.ref_docs);
+            }
+        }
+        Ok(deleted)
+    }
+
+    /// The vectors that a vector store with texts has of a document. They are asked for by one of the new embeddings:
+    /// which one does not matter, since all are wanted.
+    async fn vectors_of(&self, id: &PyString, insertion: &Insertion) -> Result<Vec<PyString>> {
+        if !self.lists_only_in_vector_store()? {
+            return Ok(Vec::new());
+        }
+        let store = self.vector_store(DEFAULT_NAMESPACE)?;
+        let embedding = insertion.rows.iter().flat_map(|(_, nodes)| nodes).find_map(|node| node.embedding.clone());
+        let Some(embedding) = embedding else {
+            // Nothing comes in its place.
+            store.delete(id).await?;
+            return Ok(Vec::new());
+        };
+        Ok(store.query(&VectorStoreQuery::new(embedding).with_top_k(0).with_doc_ids([id])).await?.ids)
+    }
+}

@@ -1,0 +1,19 @@
+use std::sync::Arc;
+
+use crate::{Embedder, Llm, Transformation, WholeDocuments};
+
+/// What an index works with beside its stores. None of it is stored, and nothing here is made by itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
+    pub(crate) llm: Option<Arc<dyn Llm>>,
+    pub(crate) transformations: Vec<Arc<dyn Transformation>>,
+    /// Whether the document store gets the nodes even if the vector store keeps their texts.
+    pub(crate) store_nodes_override: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { embedder: None, llm: None, transformations: vec![Arc::new(WholeDocuments)], store_nodes_override: false }
+    }
+}

@@ -1,0 +1,114 @@
+use async_trait::async_trait;
+use indexstore::IndexStructData;
+use raw_json::PyString;
+use schema::Node;
+use vectorstore::{VectorStore, VectorStoreQuery};
+use vectorstore_simple::SimpleVectorStore;
+
+use crate::insertion::{Insertion, ids};
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever, finish};
+use crate::{IndexHandle, Result, SummaryIndex};
+
+/// Nodes are put at the end of the row.
+pub(crate) fn plan(index: &IndexHandle, nodes: &[Node]) -> Result<Insertion> {
+    let row: Vec<PyString> = nodes.iter().map(|node| node.id.clone()).collect();
+    Ok(Insertion {
+        rows: Vec::new(),
+        documents: index.prepare(nodes, false)?,
+        change: Box::new(move |data, _| {
+            if let IndexStructData::List { nodes } = data {
+                nodes.extend(row.iter().cloned());
+            }
+        }),
+        identity: None,
+        ids: ids(nodes),
+    })
+}
+
+impl SummaryIndex {
+    /// Finds all nodes, in their order, without scores.
+    pub fn as_retriever(&self) -> SummaryIndexRetriever {
+        SummaryIndexRetriever { index: (**self).clone() }
+    }
+
+    /// Finds the nodes nearest to a question. Nodes that are stored without an embedding are embedded for it.
+    pub fn embedding_retriever(&self) -> SummaryIndexEmbeddingRetriever {
+        SummaryIndexEmbeddingRetriever { index: (**self).clone(), top_k: Some(1) }
+    }
+}
+
+/// Finds all nodes of a [`SummaryIndex`].
+#[derive(Debug, Clone)]
+pub struct SummaryIndexRetriever {
+    pub(crate) index: IndexHandle,
+}
+
+#[async_trait]
+impl Retriever for SummaryIndexRetriever {
+    async fn retrieve_bundle(&self, _query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
+        let nodes = self.index.nodes().await?;
+        Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })))
+    }
+}
+
+/// Finds the nodes of a [`SummaryIndex`] that are nearest to a question.
+#[derive(Debug, Clone)]
+pub struct SummaryIndexEmbeddingRetriever {
+    pub(crate) index: IndexHandle,
+    pub(crate) top_k: Option<i64>,
+}
+
+impl SummaryIndexEmbeddingRetriever {
+    /// How many nodes; 1 by default, and `None` for all.
+    #[must_use]
+    pub fn top_k(mut self, top_k: impl Into<Option<i64>>) -> Self {
+        self.top_k = top_k.into();
+        self
+    }
+}
+
+#[async_trait]
+impl Retriever for SummaryIndexEmbeddingRetriever {
+    async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
+        let IndexStructData::List { nodes: row } = &self.index.index_struct().data else { return Ok(Vec::new()) };
+        let embedding = query.embedding_for(&self.index).await?;
+        let nodes = self.index.fetch(row).await?;
+        let ranked = rank(&self.index, nodes, embedding, self.top_k).await?;
+        Ok(finish(ranked))
+    }
+}
+
+/// The nodes nearest to an embedding; among equally near ones those further back in the row come first, as in
+/// LlamaIndex. Nodes without an embedding are embedded, and the embeddings forgotten.
+pub(crate) async fn rank(
+    index: &IndexHandle,
+    mut nodes: Vec<Node>,
+    embedding: Vec<f64>,
+    top_k: Option<i64>,
+) -> Result<Vec<NodeWithScore>> {
+    let stored: Vec<Option<Vec<f64>>> = nodes.iter().map(|node| node.embedding.clone()).collect();
+    index.embed_nodes(&mut nodes).await?;
+    let rows: Vec<Node> = nodes
+        .iter()
+        .enumerate()
+        .map(|(at, node)| Node { embedding: node.embedding.clone(), ..Node::text("").with_id(position(at)) })
+        .collect();
+    let store = SimpleVectorStore::new();
+    store.add(&rows).await?;
+    let found = store.query(&VectorStoreQuery::new(embedding).with_top_k(top_k)).await?;
+    let mut nodes: Vec<Option<Node>> =
+        nodes.into_iter().zip(stored).map(|(node, embedding)| Some(Node { embedding, ..node })).collect();
+    let at = |id: &PyString| id.to_str().and_then(|id| id.parse::<usize>().ok());
+    let found = found.ids.iter().zip(found.similarities);
+    Ok(found
+        .filter_map(|(id, score)| {
+            let node = nodes.get_mut(at(id)?)?.take()?;
+            Some(NodeWithScore { node, score: Some(score) })
+        })
+        .collect())
+}
+
+/// A position as an id that is in the same order.
+fn position(at: usize) -> String {
+    format!("{at:020}")
+}

@@ -1,0 +1,245 @@
+//! Operations on indexes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use colca::indices::{self, ModelError};
+use colca::prelude::*;
+
+use super::det_embedding::DetEmbedding;
+use super::ops::node;
+use super::{Case, Outcome};
+use crate::corpus::expected::{difference, python_error};
+use crate::corpus::rules::{self, Rule};
+
+/// An operation on an index.
+pub(super) struct IndexOp {
+    index: String,
+    embedder: DetEmbedding,
+    /// The nodes that LlamaIndex made of documents.
+    chunks: Arc<Chunks>,
+    what: What,
+}
+
+enum What {
+    InsertNodes(Vec<Node>),
+    DeleteNodes(Vec<PyString>, DocstoreDelete),
+    DeleteRefDoc(PyString, DocstoreDelete),
+    Update(Box<Node>),
+    Refresh(Vec<Node>),
+    Retrieve,
+}
+
+/// Makes of documents the nodes that LlamaIndex made.
+#[derive(Debug)]
+struct Chunks(HashMap<PyString, Vec<Node>>);
+
+#[async_trait]
+impl Transformation for Chunks {
+    async fn transform(&self, documents: Vec<Node>) -> Result<Vec<Node>, ModelError> {
+        Ok(documents.iter().flat_map(|document| self.0.get(&document.id).cloned().unwrap_or_default()).collect())
+    }
+}
+
+impl Chunks {
+    /// Those in the state after the operation.
+    fn of(docstore: &Value) -> Self {
+        let mut chunks: HashMap<PyString, Vec<Node>> = HashMap::new();
+        let nodes = docstore.get("docstore/data").and_then(Value::as_object).into_iter().flatten();
+        for node in nodes.filter_map(|(id, value)| Node::from_value(value, id).ok()) {
+            if let Ok(Some(source)) = node.ref_doc_id() {
+                chunks.entry(source.clone()).or_default().push(node.clone());
+            }
+        }
+        Self(chunks)
+    }
+}
+
+impl IndexOp {
+    /// `docstore_after` is LlamaIndex's document store after the operation.
+    pub(super) fn read(op: &Value, case: &Case, docstore_after: &Value) -> Option<Self> {
+        if !answerable(op, case) {
+            return None;
+        }
+        let text = |key: &str| op.get(key).and_then(Value::as_str).cloned();
+        let docstore = match op.get("delete_from_docstore") {
+            Some(Value::Bool(true)) => DocstoreDelete::Always,
+            _ => DocstoreDelete::Keep,
+        };
+        let list = |key: &str| op.get(key).and_then(Value::as_array).unwrap_or_default();
+        let what = match text("op")?.to_str()?.strip_prefix("index.")? {
+            "insert_nodes" => What::InsertNodes(list("nodes").iter().map(node).collect::<Option<_>>()?),
+            "delete_nodes" => {
+                What::DeleteNodes(list("node_ids").iter().filter_map(|id| id.as_str().cloned()).collect(), docstore)
+            }
+            "delete_ref_doc" => What::DeleteRefDoc(text("ref_doc_id")?, docstore),
+            "update_ref_doc" => What::Update(Box::new(document(op.get("document")?)?)),
+            "refresh_ref_docs" => What::Refresh(list("documents").iter().map(document).collect::<Option<_>>()?),
+            "retrieve_default" => What::Retrieve,
+            _ => return None,
+        };
+        let index = text("index")?.to_string();
+        Some(Self { index, embedder: DetEmbedding::of(case), chunks: Arc::new(Chunks::of(docstore_after)), what })
+    }
+
+    pub(super) async fn apply(&self, ctx: &StorageContext) -> Result<Value, String> {
+        self.try_apply(ctx).await.map_err(|e| e.to_string())
+    }
+
+    async fn try_apply(&self, ctx: &StorageContext) -> Result<Value, indices::Error> {
+        let index = load_index_from_storage(ctx, Some(&self.index)).await?;
+        let chunks: Arc<dyn Transformation> = Arc::clone(&self.chunks) as _;
+        let index = index.with_embedder(self.embedder.clone()).with_transformations(vec![chunks]);
+        let always = DeleteOptions::docstore(DocstoreDelete::Always);
+        match &self.what {
+            What::InsertNodes(nodes) => index.insert_nodes(nodes.clone()).await?,
+            What::DeleteNodes(ids, docstore) => {
+                index.delete_nodes_with(ids, DeleteOptions::docstore(*docstore)).await.map(drop)?;
+            }
+            What::DeleteRefDoc(id, docstore) => {
+                index.delete_ref_doc_with(id, DeleteOptions::docstore(*docstore)).await.map(drop)?;
+            }
+            What::Update(document) => index.update_ref_doc_with(Node::clone(document), always).await.map(drop)?,
+            What::Refresh(documents) => {
+                return Ok(index.refresh_ref_docs_with(documents.clone(), always).await?.into());
+            }
+            What::Retrieve => {
+                let found = index.as_retriever().retrieve("q").await?;
+                return Ok(Value::Array(found.iter().map(|found| Value::from(&found.node.id)).collect()));
+            }
+        }
+        Ok(Value::Null)
+    }
+
+    /// What is to be said where LlamaIndex raised an error.
+    pub(super) fn judge_error(&self, kind: &str, message: &str, ours: &Result<Value, String>) -> Outcome {
+        match (kind, ours) {
+            // It cannot delete what is gone already.
+            ("KeyError", Ok(_)) if self.deletes(message.trim_matches('\'')) => {
+                Outcome::Deviation(rules::REPEATED_DELETES)
+            }
+            ("NotImplementedError", Err(ours)) if ours.contains(" cannot ") => Outcome::Passed,
+            ("ValueError", Err(ours))
+                if message.ends_with(" not found.") && ours.contains("not in the document store") =>
+            {
+                let id = message.trim_start_matches("doc_id ").trim_end_matches(" not found.");
+                if ours.contains(&format!("'{id}'")) {
+                    Outcome::Passed
+                } else {
+                    Outcome::Failed(format!("LlamaIndex misses {id}; ours: {ours}"))
+                }
+            }
+            _ => Outcome::Failed(format!("LlamaIndex: {kind}: {message}; ours: {ours:?}")),
+        }
+    }
+
+    fn deletes(&self, id: &str) -> bool {
+        match &self.what {
+            What::DeleteNodes(ids, _) => ids.iter().any(|known| *known == *id),
+            What::DeleteRefDoc(..) => true,
+            _ => false,
+        }
+    }
+
+    /// The rule by which a part is in another state after this operation.
+    pub(super) fn state_rule(
+        &self,
+        part: &str,
+        result: &Value,
+        before: &Value,
+        theirs: &Value,
+        ours: &Value,
+    ) -> Option<&'static Rule> {
+        match (part, &self.what) {
+            ("index_store", _) => {
+                let mut ours = ours.as_object()?.clone();
+                let remembered = ours.shift_remove(&b"index_store/embedding"[..]).is_some();
+                if remembered && difference(theirs, &Value::Object(ours.clone())).is_none() {
+                    return Some(rules::REMEMBERED_MODEL);
+                }
+                let gone = self.gone(before)?;
+                let theirs = self.without(theirs, &gone)?;
+                same_structs(&theirs, &Value::Object(ours)).then_some(rules::FORGOTTEN_NODES)
+            }
+            // It fails at what the index does not have, and the rest stays.
+            ("vector_store" | "doc_store", What::DeleteRefDoc(id, DocstoreDelete::Always))
+                if python_error(result).is_some_and(|(kind, _)| kind == "KeyError") =>
+            {
+                let gone: Vec<PyString> = self.gone(before)?.into_iter().chain([id.clone()]).collect();
+                let rest = pruned(theirs, &gone);
+                difference(&rest, ours).is_none().then_some(rules::REPEATED_DELETES)
+            }
+            // It stores the nodes before it refuses them.
+            ("doc_store", What::InsertNodes(_)) if python_error(result).is_some() => {
+                let untouched = before.get("doc_store").unwrap_or(&Value::Null);
+                difference(untouched, ours).is_none().then_some(rules::REFUSED_INSERTS)
+            }
+            _ => None,
+        }
+    }
+
+    /// The nodes that this operation takes out of the index.
+    fn gone(&self, before: &Value) -> Option<Vec<PyString>> {
+        match &self.what {
+            What::DeleteNodes(ids, _) => Some(ids.clone()),
+            What::DeleteRefDoc(id, _) => {
+                let info = before.get("doc_store")?.get("docstore/ref_doc_info")?.as_object()?.get(id)?;
+                Some(info.get("node_ids")?.as_array()?.iter().filter_map(|id| id.as_str().cloned()).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// LlamaIndex's structs without nodes that it left in this operation's.
+    fn without(&self, index_store: &Value, gone: &[PyString]) -> Option<Value> {
+        let mut store = index_store.as_object()?.clone();
+        let Some(Value::Object(structs)) = store.get_mut(&b"index_store/data"[..]) else { return None };
+        let id = PyString::from(self.index.as_str());
+        let mut index_struct = IndexStruct::from_raw(&structs.get(&id)?.into(), &id);
+        if let IndexStructData::VectorStore(dict) | IndexStructData::Multimodal(dict) = &mut index_struct.data {
+            dict.nodes_dict.retain(|_, node| !gone.contains(node));
+        }
+        structs.insert(id, index_struct.to_raw().value());
+        Some(Value::Object(store))
+    }
+}
+
+/// Whether the index is of a kind that can be changed.
+fn answerable(op: &Value, case: &Case) -> bool {
+    let id = op.get("index").and_then(Value::as_str).cloned().unwrap_or_default();
+    let stored = case.json("index_store.json").unwrap_or(Value::Null);
+    let kind =
+        stored.get("index_store/data").and_then(|structs| structs.as_object()?.get(&id)?.get("__type__").cloned());
+    let kind = kind.and_then(|kind| Some(kind.as_str()?.to_string())).unwrap_or_default();
+    !["document_summary", "keyword_table", "multimodal", "tree"].contains(&kind.as_str())
+}
+
+/// A store without the entries under these ids.
+fn pruned(store: &Value, gone: &[PyString]) -> Value {
+    match store {
+        Value::Object(entries) => {
+            let rest = entries.iter().filter(|(key, _)| !gone.contains(key));
+            rest.map(|(key, value)| (key, pruned(value, gone))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Whether two index stores say the same.
+fn same_structs(a: &Value, b: &Value) -> bool {
+    let read = |store: &Value| {
+        let structs = store.get("index_store/data").and_then(Value::as_object).cloned().unwrap_or_default();
+        structs.iter().map(|(id, raw)| IndexStruct::from_raw(&raw.into(), id)).collect::<Vec<_>>()
+    };
+    read(a) == read(b)
+}
+
+/// A document as the operations give it.
+fn document(given: &Value) -> Option<Node> {
+    let text = |key: &str| given.get(key).and_then(Value::as_str).cloned();
+    let mut document = Node::document(text("text")?).with_id(text("id_")?);
+    document.metadata = given.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
+    Some(document)
+}
