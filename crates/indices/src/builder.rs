@@ -49,7 +49,7 @@ pub struct IndexBuilder<T> {
     ctx: StorageContext,
     id: Option<PyString>,
     summary: Option<PyString>,
-    settings: Settings,
+    pub(crate) settings: Settings,
     kind: PhantomData<fn() -> T>,
 }
 

@@ -126,6 +126,7 @@ impl IndexHandle {
         let needs = Needs::read(&self.ctx).await?;
         let vectors = self.delete_vectors(forgotten.vector_ids.into_iter().chain(ids.iter().cloned()), &needs).await?;
         let store = self.ctx.docstore();
+        let ids: &[PyString] = &[ids, &forgotten.summaries].concat();
         let from_docstore = match (options.docstore, whole) {
             (DocstoreDelete::Keep, _) => docstore::Deleted::default(),
             (DocstoreDelete::Always, Some(whole)) => store.delete_ref_doc(whole).await?,

@@ -41,6 +41,14 @@ impl Retriever for IndexRetriever {
             (Index::VectorStore(index), top_k) => index.as_retriever().top_k(top_k).retrieve_bundle(query).await,
             (Index::Summary(index), None) => index.as_retriever().retrieve_bundle(query).await,
             (Index::Summary(index), top_k) => index.embedding_retriever().top_k(top_k).retrieve_bundle(query).await,
+            (Index::MultiModal(index), None) => index.as_retriever().retrieve_bundle(query).await,
+            (Index::MultiModal(index), top_k) => index.as_retriever().top_k(top_k).retrieve_bundle(query).await,
+            (Index::DocumentSummary(index), None) => index.as_retriever().retrieve_bundle(query).await,
+            (Index::DocumentSummary(index), top_k) => index.as_retriever().top_k(top_k).retrieve_bundle(query).await,
+            (Index::KeywordTable(index), top_k) => {
+                let top_k = top_k.map_or(10, |top_k| usize::try_from(top_k).unwrap_or(0));
+                index.as_retriever().top_k(top_k).retrieve_bundle(query).await
+            }
             (Index::Empty(_), _) => Ok(Vec::new()),
             (other, _) => Err(other.unsupported("find nodes", "ask the stores of its context")),
         }

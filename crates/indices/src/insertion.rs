@@ -18,6 +18,8 @@ pub(crate) struct Insertion {
     pub(crate) rows: Vec<(Arc<dyn VectorStore>, Vec<Node>)>,
     /// What the document store gets.
     pub(crate) documents: PreparedNodes,
+    /// What it gets after that, which does not tell a document's metadata.
+    pub(crate) summaries: Option<PreparedNodes>,
     /// What the struct gets.
     pub(crate) change: Change,
     /// What is to be remembered of the model.
@@ -35,8 +37,8 @@ impl Insertion {
                 vector_ids.extend(store.add(nodes).await?);
             }
         }
-        if !self.documents.is_empty() {
-            index.ctx.docstore().add_prepared(&self.documents).await?;
+        for documents in std::iter::once(&self.documents).chain(&self.summaries).filter(|nodes| !nodes.is_empty()) {
+            index.ctx.docstore().add_prepared(documents).await?;
         }
         Ok(vector_ids)
     }

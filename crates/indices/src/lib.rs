@@ -21,7 +21,12 @@ mod index_retriever;
 mod retriever;
 mod vector_retriever;
 
+mod document_summary;
 mod empty;
+mod keyword_table;
+mod keywords;
+mod multi_modal;
+mod summarize;
 mod summary;
 mod vector_store;
 
@@ -30,6 +35,7 @@ mod load;
 
 pub use builder::{IndexBuilder, IndexKind};
 pub use delete::{DeleteOptions, Deleted, DocstoreDelete};
+pub use document_summary::DocumentSummaryRetriever;
 pub use error::{Error, Result};
 pub use graph::ComposableGraph;
 pub use handle::IndexHandle;
@@ -39,6 +45,8 @@ pub use index::{
     OtherIndex, PandasIndex, PropertyGraphIndex, SqlStructStoreIndex, SummaryIndex, TreeIndex, VectorStoreIndex,
 };
 pub use index_retriever::IndexRetriever;
+pub use keyword_table::KeywordTableRetriever;
+pub use keywords::{KeywordExtractor, SimpleKeywords};
 pub use load::{load_graph_from_storage, load_index_from_storage, load_indices_from_storage};
 pub use models::{Embedder, Llm, ModelError};
 pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod change;
+mod kinds;
 mod models;
 
 use indexstore::{DocumentSummary, IndexDict, IndexStruct, IndexStructData, KeywordTable};

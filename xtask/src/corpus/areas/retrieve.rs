@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-use colca::indices;
+use colca::indices::{self, KeywordExtractor, SimpleKeywords};
 use colca::prelude::*;
 
 use super::det_embedding::DetEmbedding;
@@ -35,6 +35,14 @@ pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers
             };
             answers.put(Area::Retrieve, &["retrieve", &name, &i.to_string()], outcome);
         }
+    }
+    let expected = case.expect.get("simple_keywords").map(untag).unwrap_or(Value::Null);
+    let asked = case.question("simple_keywords").unwrap_or(Value::Null);
+    let asked = asked.as_array().unwrap_or_default();
+    for (i, (text, expected)) in asked.iter().zip(expected.as_array().unwrap_or_default()).enumerate() {
+        let text = text.as_str().map(ToString::to_string).unwrap_or_default();
+        let ours = SimpleKeywords.extract(&text, 10).await.unwrap_or_default();
+        answers.equal(Area::Retrieve, &["simple_keywords", &i.to_string()], expected, &ours.into());
     }
     let expected = case.expect.get("ref_doc_info_by_index").map(untag).unwrap_or(Value::Null);
     for (id, recorded) in expected.as_object().into_iter().flatten() {
@@ -81,6 +89,10 @@ async fn retrieve(index: &Index, question: &Value) -> Option<Found> {
         (Index::Summary(index), "embedding") => {
             index.embedding_retriever().top_k(top_k(Some(1))).retrieve(bundle).await
         }
+        (Index::DocumentSummary(index), "embedding") => {
+            index.as_retriever().top_k(top_k(Some(1))).retrieve(bundle).await
+        }
+        (Index::KeywordTable(index), "simple") => index.as_retriever().retrieve(bundle).await,
         (Index::Empty(_), "default") => index.as_retriever().retrieve(bundle).await,
         _ => return None,
     })
