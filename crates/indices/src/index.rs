@@ -1,7 +1,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use indexstore::{DocumentSummary, IndexDict, IndexStruct, IndexStructData, KeywordTable};
+use indexstore::{DocumentSummary, IndexDict, IndexGraph, IndexStruct, IndexStructData, KeywordTable};
 use storage_context::StorageContext;
 
 use crate::builder::private::Sealed;
@@ -232,5 +232,6 @@ buildable! {
     EmptyIndex = IndexStructData::Empty;
     KeywordTableIndex = IndexStructData::KeywordTable(KeywordTable::default());
     DocumentSummaryIndex = IndexStructData::DocumentSummary(DocumentSummary::default());
+    TreeIndex = IndexStructData::Tree(IndexGraph::default());
     MultiModalVectorStoreIndex = IndexStructData::Multimodal(IndexDict::default());
 }

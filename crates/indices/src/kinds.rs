@@ -8,7 +8,7 @@ use raw_json::PyString;
 use schema::Node;
 
 use crate::insertion::Insertion;
-use crate::{IndexHandle, Result, document_summary, empty, keyword_table, multi_modal, summary, vector_store};
+use crate::{IndexHandle, Result, document_summary, empty, keyword_table, multi_modal, summary, tree, vector_store};
 
 /// Prepares nodes for insertion. `building` is whether the index is new.
 pub(crate) async fn plan(index: &IndexHandle, nodes: Vec<Node>, building: bool) -> Result<Insertion> {
@@ -19,6 +19,8 @@ pub(crate) async fn plan(index: &IndexHandle, nodes: Vec<Node>, building: bool) 
         IndexStructData::KeywordTable(_) => keyword_table::plan(index, &nodes).await,
         IndexStructData::DocumentSummary(_) => document_summary::plan(index, &nodes).await,
         IndexStructData::Multimodal(_) => multi_modal::plan(index, nodes).await,
+        IndexStructData::Tree(_) if building => tree::plan(index, &nodes).await,
+        IndexStructData::Tree(_) => Err(index.unsupported("take more nodes", "build it anew with them")),
         _ => Err(index.unsupported("take nodes", "it is only loaded, and keeps what it has")),
     }
 }

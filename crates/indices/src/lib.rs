@@ -28,6 +28,7 @@ mod keywords;
 mod multi_modal;
 mod summarize;
 mod summary;
+mod tree;
 mod vector_store;
 
 mod graph;
@@ -52,4 +53,5 @@ pub use models::{Embedder, Llm, ModelError};
 pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};
 pub use summary::{SummaryIndexEmbeddingRetriever, SummaryIndexRetriever};
 pub use transformation::{Transformation, WholeDocuments};
+pub use tree::{TreeRetriever, TreeSelectLeafRetriever};
 pub use vector_retriever::VectorIndexRetriever;

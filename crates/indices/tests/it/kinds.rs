@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indices::{
     Deleted, DocumentSummaryIndex, Error, KeywordTableIndex, Llm, ModelError, MultiModalVectorStoreIndex, QueryBundle,
-    RetrieverExt,
+    RetrieverExt, TreeIndex,
 };
 use pollster::block_on;
 use schema::{ImageContent, Node};
@@ -83,6 +83,27 @@ fn summaries_stand_for_documents() {
         index.drop_index().await.unwrap();
         assert!(ctx.docstore().node_ids().await.unwrap().is_empty());
         assert_eq!(ctx.vector_store().unwrap().count().await.unwrap(), Some(0));
+    });
+}
+
+#[test]
+fn a_tree_is_gone_down_from_the_top() {
+    block_on(async {
+        let ctx = StorageContext::in_memory();
+        let leaves = (0..12).map(|i| node(&format!("n{i:02}"), &format!("leaf{i:02} text"), "d")).collect();
+        let builder = TreeIndex::builder(&ctx).llm(Arc::new(LongestWord)).embedder(TestEmbedder::new("m", 64));
+        let index = builder.from_nodes(leaves).await.unwrap();
+        assert_eq!(index.all_leaf_retriever().retrieve("").await.unwrap().len(), 14);
+        assert_eq!(index.root_retriever().retrieve("").await.unwrap().len(), 2);
+        let select = index.select_leaf_embedding_retriever();
+        assert_eq!(ids(&select.clone().child_branch_factor(2).retrieve("leaf03 text").await.unwrap())[0], "n03");
+        assert_eq!(select.retrieve("leaf11").await.unwrap().len(), 1);
+        assert!(index.insert_nodes(vec![Node::text("x")]).await.is_err());
+        index.drop_index().await.unwrap();
+        assert!(ctx.docstore().node_ids().await.unwrap().is_empty());
+
+        let flat = TreeIndex::builder(&ctx).from_nodes(nodes()).await.unwrap();
+        assert_eq!(ids(&flat.root_retriever().retrieve("").await.unwrap()), ["a", "b", "c"]);
     });
 }
 

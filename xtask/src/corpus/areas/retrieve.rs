@@ -93,6 +93,15 @@ async fn retrieve(index: &Index, question: &Value) -> Option<Found> {
             index.as_retriever().top_k(top_k(Some(1))).retrieve(bundle).await
         }
         (Index::KeywordTable(index), "simple") => index.as_retriever().retrieve(bundle).await,
+        (Index::Tree(index), "all_leaf") => index.all_leaf_retriever().retrieve(bundle).await,
+        (Index::Tree(index), "root") => index.root_retriever().retrieve(bundle).await,
+        (Index::Tree(index), "select_leaf_embedding") => {
+            let factor = match question.get("child_branch_factor") {
+                Some(Value::Int(factor)) => usize::try_from(*factor).ok()?,
+                _ => 1,
+            };
+            index.select_leaf_embedding_retriever().child_branch_factor(factor).retrieve(bundle).await
+        }
         (Index::Empty(_), "default") => index.as_retriever().retrieve(bundle).await,
         _ => return None,
     })
