@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use graphstore::{LabelledNode, Relation, SimplePropertyGraphStore};
+use indexstore::{IndexStruct, IndexStructData};
 use indices::{
-    Deleted, DocumentSummaryIndex, Error, KeywordTableIndex, Llm, ModelError, MultiModalVectorStoreIndex, QueryBundle,
-    RetrieverExt, TreeIndex,
+    Deleted, DocumentSummaryIndex, Error, KeywordTableIndex, Llm, ModelError, MultiModalVectorStoreIndex,
+    PropertyGraphIndex, QueryBundle, RetrieverExt, TreeIndex, load_index_from_storage,
 };
 use pollster::block_on;
 use schema::{ImageContent, Node};
@@ -139,5 +141,34 @@ fn images_and_texts_are_found_each_in_their_store() {
         assert_eq!(ctx.vector_store_of(IMAGE_NAMESPACE).unwrap().count().await.unwrap(), Some(0));
         let bare = Node::image("", ImageContent::default());
         assert!(matches!(index.insert_nodes(vec![bare]).await, Err(Error::NoModel { .. })));
+    });
+}
+
+#[test]
+fn a_property_graph_tells_what_is_near_a_question() {
+    block_on(async {
+        let graph = SimplePropertyGraphStore::new();
+        graph.upsert_llama_nodes(&[node("chunk", "Llamas carry maize.", "d")]).unwrap();
+        let entity = |name: &str| LabelledNode::entity(name).with_property("triplet_source_id", "chunk");
+        graph.upsert_nodes(["llama", "maize", "cord"].map(entity)).unwrap();
+        let relations = vec![Relation::new("carries", "llama", "maize"), Relation::new("counts", "cord", "maize")];
+        graph.upsert_relations(relations).unwrap();
+        let ctx = StorageContext::builder().property_graph_store(Arc::new(graph)).build();
+        let vector = |id: &str, x: f64| Node::text(id).with_id(id).with_embedding([x, 1.0]);
+        let vectors = [vector("llama", 1.0), vector("cord", -1.0), vector("of another index", 1.0)];
+        ctx.vector_store().unwrap().add(&vectors).await.unwrap();
+        ctx.index_store().add_index_struct(&IndexStruct::new("g", IndexStructData::PropertyGraph)).await.unwrap();
+        let index = PropertyGraphIndex::try_from(load_index_from_storage(&ctx, None).await.unwrap()).unwrap();
+        let asked = QueryBundle::default().with_embedding([1.0, 1.0]);
+        let retriever = index.vector_context_retriever().top_k(1);
+        let found = retriever.clone().include_text(false).retrieve(&asked).await.unwrap();
+        assert_eq!(found[0].node.text_content(), "llama -> carries -> maize");
+        assert!((found[0].score.unwrap() - 1.0).abs() < 1e-9 && found.len() == 1);
+        let found = retriever.retrieve(&asked).await.unwrap();
+        assert_eq!(
+            found[0].node.text_content(),
+            "Here are some facts extracted from the provided text:\n\nllama -> carries -> maize\n\nLlamas carry maize."
+        );
+        assert_eq!(found[0].node.id, "chunk");
     });
 }
