@@ -95,6 +95,11 @@ impl IndexHandle {
         // What the vector store alone knows, it must find by itself.
         if self.lists_only_in_vector_store()? {
             deleted.vectors += self.vector_store(DEFAULT_NAMESPACE)?.delete(&id).await?;
+            // Its hash is all that tells whether it is fresh.
+            let needs = Needs::read(&self.ctx).await?;
+            if options.docstore != DocstoreDelete::Keep && !needs.node(&id) {
+                self.ctx.docstore().delete_document(&id).await?;
+            }
         }
         Ok(deleted)
     }

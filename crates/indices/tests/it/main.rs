@@ -6,6 +6,7 @@ mod faults;
 mod kinds;
 mod model;
 mod models;
+mod texts;
 
 use indexstore::{DocumentSummary, IndexDict, IndexStruct, IndexStructData, KeywordTable};
 use indices::{
