@@ -3,6 +3,7 @@
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod error;
+pub mod guide;
 pub mod prelude;
 mod store_path;
 

@@ -6,9 +6,9 @@ pub use fs_backends::{IntoPlace, LocalFs, Place};
 pub use graphstore::{GraphStore, PropertyGraphStore, SimpleGraphStore, SimplePropertyGraphStore};
 pub use indexstore::{IndexStruct, IndexStructData, KvIndexStore};
 pub use indices::{
-    DeleteOptions, DocstoreDelete, Embedder, EmptyIndex, HashEmbedder, Index, Llm, NodeWithScore, QueryBundle,
-    Retriever, RetrieverExt, SummaryIndex, Transformation, VectorStoreIndex, load_graph_from_storage,
-    load_index_from_storage, load_indices_from_storage,
+    DeleteOptions, DocstoreDelete, DocumentSummaryIndex, Embedder, EmptyIndex, HashEmbedder, Index, KeywordTableIndex,
+    Llm, MultiModalVectorStoreIndex, NodeWithScore, QueryBundle, Retriever, RetrieverExt, SummaryIndex, Transformation,
+    VectorStoreIndex, load_graph_from_storage, load_index_from_storage, load_indices_from_storage,
 };
 pub use kv_core::{KvStore, KvStoreExt, SimpleKvStore, WriteBatch};
 pub use persist::{MemoryFs, PersistFs};

@@ -49,7 +49,7 @@ pub struct IndexBuilder<T> {
     ctx: StorageContext,
     id: Option<PyString>,
     summary: Option<PyString>,
-    settings: Settings,
+    pub(crate) settings: Settings,
     kind: PhantomData<fn() -> T>,
 }
 
@@ -140,10 +140,13 @@ async fn build<T: IndexKind>(handle: IndexHandle, nodes: Vec<Node>, hashes: Vec<
     }
     let insertion = kinds::plan(&handle, nodes, true).await?;
     handle.ctx.docstore().set_document_hashes(hashes.iter().map(|(id, hash)| (id.clone(), hash.as_str()))).await?;
-    let vector_ids = insertion.store(&handle).await?;
-    let mut index_struct = (*handle.index_struct()).clone();
-    (insertion.change)(&mut index_struct.data, &vector_ids);
-    store.create_index_struct(&index_struct, insertion.identity.as_ref()).await?;
+    let own = async |vector_ids: Vec<PyString>| {
+        let mut index_struct = (*handle.index_struct()).clone();
+        (insertion.change)(&mut index_struct.data, &vector_ids);
+        store.create_index_struct(&index_struct, insertion.identity.as_ref()).await?;
+        Ok(index_struct)
+    };
+    let index_struct = insertion.store(&handle, own).await?;
     let IndexHandle { ctx, settings, .. } = handle;
     Ok(T::from_handle(IndexHandle::new(ctx, index_struct).with_settings(settings)))
 }

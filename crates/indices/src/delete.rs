@@ -95,6 +95,11 @@ impl IndexHandle {
         // What the vector store alone knows, it must find by itself.
         if self.lists_only_in_vector_store()? {
             deleted.vectors += self.vector_store(DEFAULT_NAMESPACE)?.delete(&id).await?;
+            // Its hash is all that tells whether it is fresh.
+            let needs = Needs::read(&self.ctx).await?;
+            if options.docstore != DocstoreDelete::Keep && !needs.node(&id) {
+                self.ctx.docstore().delete_document(&id).await?;
+            }
         }
         Ok(deleted)
     }
@@ -126,6 +131,7 @@ impl IndexHandle {
         let needs = Needs::read(&self.ctx).await?;
         let vectors = self.delete_vectors(forgotten.vector_ids.into_iter().chain(ids.iter().cloned()), &needs).await?;
         let store = self.ctx.docstore();
+        let ids: &[PyString] = &[ids, &forgotten.summaries].concat();
         let from_docstore = match (options.docstore, whole) {
             (DocstoreDelete::Keep, _) => docstore::Deleted::default(),
             (DocstoreDelete::Always, Some(whole)) => store.delete_ref_doc(whole).await?,

@@ -11,6 +11,7 @@ pub(crate) fn plan(index: &IndexHandle, nodes: &[Node]) -> Result<Insertion> {
     Ok(Insertion {
         rows: Vec::new(),
         documents: index.prepare(nodes, false)?,
+        summaries: None,
         change: Box::new(|_, _| {}),
         identity: None,
         ids: ids(nodes),

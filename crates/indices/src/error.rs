@@ -115,6 +115,14 @@ pub enum Error {
         /// The namespace.
         namespace: String,
     },
+    /// A node does not come from a document, and the kind of index needs that.
+    #[error("node '{node}' comes from no document, and index '{id}' summarizes documents; give it a source")]
+    NoSource {
+        /// The index.
+        id: PyString,
+        /// The node.
+        node: PyString,
+    },
     /// An index was to be made of a vector store alone, and that keeps no texts.
     #[error("this vector store keeps no texts, so it is no index by itself; build one in a storage context")]
     NoTexts,

@@ -10,7 +10,7 @@ use storage_context::StorageContext;
 use vectorstore::VectorStore;
 
 use crate::settings::Settings;
-use crate::{Error, Result};
+use crate::{Error, Llm, Result};
 
 /// What all kinds of index have in common: a struct, the context whose stores have the nodes, and the models to work
 /// with.
@@ -167,6 +167,13 @@ impl IndexHandle {
     pub(crate) fn vector_store(&self, namespace: &str) -> Result<Arc<dyn VectorStore>> {
         let found = self.ctx.vector_store_of(namespace);
         found.ok_or_else(|| Error::NoVectorStore { id: self.index_id(), namespace: namespace.to_owned() })
+    }
+
+    pub(crate) fn llm(&self, purpose: impl FnOnce() -> String) -> Result<&dyn Llm> {
+        match &self.settings.llm {
+            Some(llm) => Ok(&**llm),
+            None => Err(Error::NoModel { id: self.index_id(), model: "language model", purpose: purpose() }),
+        }
     }
 
     pub(crate) fn class_name(&self) -> &'static str {

@@ -1,7 +1,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use indexstore::{IndexDict, IndexStruct, IndexStructData};
+use indexstore::{DocumentSummary, IndexDict, IndexGraph, IndexStruct, IndexStructData, KeywordTable};
 use storage_context::StorageContext;
 
 use crate::builder::private::Sealed;
@@ -230,4 +230,8 @@ buildable! {
     VectorStoreIndex = IndexStructData::VectorStore(IndexDict::default());
     SummaryIndex = IndexStructData::List { nodes: Vec::new() };
     EmptyIndex = IndexStructData::Empty;
+    KeywordTableIndex = IndexStructData::KeywordTable(KeywordTable::default());
+    DocumentSummaryIndex = IndexStructData::DocumentSummary(DocumentSummary::default());
+    TreeIndex = IndexStructData::Tree(IndexGraph::default());
+    MultiModalVectorStoreIndex = IndexStructData::Multimodal(IndexDict::default());
 }

@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::future::Future;
 use std::sync::Arc;
 
 use docstore::{AddOptions, PreparedNodes};
@@ -7,6 +8,7 @@ use raw_json::PyString;
 use schema::Node;
 use vectorstore::VectorStore;
 
+use crate::needs::Needs;
 use crate::{Error, IndexHandle, Result, kinds};
 
 /// What a struct gets, told the vectors' ids.
@@ -18,6 +20,8 @@ pub(crate) struct Insertion {
     pub(crate) rows: Vec<(Arc<dyn VectorStore>, Vec<Node>)>,
     /// What the document store gets.
     pub(crate) documents: PreparedNodes,
+    /// What it gets after that, which does not tell a document's metadata.
+    pub(crate) summaries: Option<PreparedNodes>,
     /// What the struct gets.
     pub(crate) change: Change,
     /// What is to be remembered of the model.
@@ -27,18 +31,43 @@ pub(crate) struct Insertion {
 }
 
 impl Insertion {
-    /// Stores the nodes, and returns the vectors' ids. The vectors come first: their store may refuse them.
-    pub(crate) async fn store(&self, index: &IndexHandle) -> Result<Vec<PyString>> {
+    /// Stores the nodes, and then does what makes them the index's, told the vectors' ids. The vectors come first: their
+    /// store may refuse them. If something fails after that, vectors that are nobody's are taken back, as far as that
+    /// succeeds; the document store still lists the nodes of the document, and the next update takes those.
+    pub(crate) async fn store<T, F: Future<Output = Result<T>>>(
+        &self,
+        index: &IndexHandle,
+        own: impl FnOnce(Vec<PyString>) -> F,
+    ) -> Result<T> {
         let mut vector_ids = Vec::new();
         for (store, nodes) in &self.rows {
             if !nodes.is_empty() {
-                vector_ids.extend(store.add(nodes).await?);
+                let added = store.add(nodes).await;
+                vector_ids.extend(self.or_take_back(index, &vector_ids, added.map_err(Into::into)).await?);
             }
         }
-        if !self.documents.is_empty() {
-            index.ctx.docstore().add_prepared(&self.documents).await?;
+        let stored = self.store_documents(index).await;
+        self.or_take_back(index, &vector_ids, stored).await?;
+        let owned = own(vector_ids.clone()).await;
+        self.or_take_back(index, &vector_ids, owned).await
+    }
+
+    async fn store_documents(&self, index: &IndexHandle) -> Result<()> {
+        for documents in std::iter::once(&self.documents).chain(&self.summaries).filter(|nodes| !nodes.is_empty()) {
+            index.ctx.docstore().add_prepared(documents).await?;
         }
-        Ok(vector_ids)
+        Ok(())
+    }
+
+    async fn or_take_back<T>(&self, index: &IndexHandle, vector_ids: &[PyString], result: Result<T>) -> Result<T> {
+        if result.is_err()
+            && !vector_ids.is_empty()
+            && let Ok(needs) = Needs::read(&index.ctx).await
+        {
+            // The first error is the one that matters.
+            drop(index.delete_vectors(vector_ids.iter().cloned(), &needs).await);
+        }
+        result
     }
 }
 
@@ -47,7 +76,7 @@ impl IndexHandle {
     /// into the index. Nodes with ids that are there are replaced.
     ///
     /// Everything that the nodes can make fail is done before anything is changed. If a store fails, what was stored
-    /// before belongs to no index, and inserting the nodes again completes it.
+    /// before belongs to no index, vectors are taken back if possible, and inserting the nodes again completes it.
     ///
     /// # Errors
     /// [`Error::NoModel`], [`Error::Model`] and [`Error::OtherModel`] if nodes have to be embedded,
@@ -80,16 +109,18 @@ impl IndexHandle {
     /// Stores what was prepared and changes the struct, which forgets the `old` nodes first. Returns the vectors that it
     /// has forgotten.
     pub(crate) async fn apply(&self, insertion: &Insertion, old: &HashSet<PyString>) -> Result<kinds::Forgotten> {
-        let vector_ids = insertion.store(self).await?;
-        if let Some(identity) = &insertion.identity {
-            self.ctx.index_store().set_embedding_identity(self.index_id(), identity).await?;
-        }
-        self.change(|index_struct| {
-            let forgotten = kinds::forget(&mut index_struct.data, old);
-            (insertion.change)(&mut index_struct.data, &vector_ids);
-            forgotten
-        })
-        .await
+        let own = async |vector_ids: Vec<PyString>| {
+            if let Some(identity) = &insertion.identity {
+                self.ctx.index_store().set_embedding_identity(self.index_id(), identity).await?;
+            }
+            self.change(|index_struct| {
+                let forgotten = kinds::forget(&mut index_struct.data, old);
+                (insertion.change)(&mut index_struct.data, &vector_ids);
+                forgotten
+            })
+            .await
+        };
+        insertion.store(self, own).await
     }
 
     /// Prepares nodes for the document store.

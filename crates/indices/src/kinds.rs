@@ -8,7 +8,7 @@ use raw_json::PyString;
 use schema::Node;
 
 use crate::insertion::Insertion;
-use crate::{IndexHandle, Result, empty, summary, vector_store};
+use crate::{IndexHandle, Result, document_summary, empty, keyword_table, multi_modal, summary, tree, vector_store};
 
 /// Prepares nodes for insertion. `building` is whether the index is new.
 pub(crate) async fn plan(index: &IndexHandle, nodes: Vec<Node>, building: bool) -> Result<Insertion> {
@@ -16,6 +16,11 @@ pub(crate) async fn plan(index: &IndexHandle, nodes: Vec<Node>, building: bool) 
         IndexStructData::VectorStore(_) => vector_store::plan(index, nodes, building).await,
         IndexStructData::List { .. } => summary::plan(index, &nodes),
         IndexStructData::Empty => empty::plan(index, &nodes),
+        IndexStructData::KeywordTable(_) => keyword_table::plan(index, &nodes).await,
+        IndexStructData::DocumentSummary(_) => document_summary::plan(index, &nodes).await,
+        IndexStructData::Multimodal(_) => multi_modal::plan(index, nodes).await,
+        IndexStructData::Tree(_) if building => tree::plan(index, &nodes).await,
+        IndexStructData::Tree(_) => Err(index.unsupported("take more nodes", "build it anew with them")),
         _ => Err(index.unsupported("take nodes", "it is only loaded, and keeps what it has")),
     }
 }
@@ -28,7 +33,11 @@ pub(crate) fn embeds(data: &IndexStructData) -> bool {
 /// Whether single nodes can be deleted.
 pub(crate) fn check_deletable(index: &IndexHandle) -> Result<()> {
     match &index.index_struct().data {
-        IndexStructData::VectorStore(_) | IndexStructData::List { .. } => Ok(()),
+        IndexStructData::VectorStore(_)
+        | IndexStructData::List { .. }
+        | IndexStructData::KeywordTable(_)
+        | IndexStructData::DocumentSummary(_)
+        | IndexStructData::Multimodal(_) => Ok(()),
         IndexStructData::Empty => Err(index.unsupported("delete nodes", "it has none")),
         _ => Err(index.unsupported("delete nodes", "build it anew without them")),
     }
@@ -41,6 +50,8 @@ pub(crate) struct Forgotten {
     pub(crate) entries: usize,
     /// The vectors that belonged to them.
     pub(crate) vector_ids: Vec<PyString>,
+    /// Nodes of the index's own that went with them.
+    pub(crate) summaries: Vec<PyString>,
 }
 
 /// Takes nodes out of a struct.
@@ -64,6 +75,35 @@ pub(crate) fn forget(data: &mut IndexStructData, gone: &HashSet<PyString>) -> Fo
             let before = nodes.len();
             nodes.retain(|id| !gone.contains(id));
             forgotten.entries = before - nodes.len();
+        }
+        IndexStructData::KeywordTable(keywords) => {
+            let mut went = HashSet::new();
+            keywords.table.retain(|_, nodes| {
+                nodes.retain(|id| {
+                    let goes = gone.contains(id);
+                    if goes {
+                        went.insert(id.clone());
+                    }
+                    !goes
+                });
+                !nodes.is_empty()
+            });
+            forgotten.entries = went.len();
+        }
+        IndexStructData::DocumentSummary(known) => {
+            let before = known.node_id_to_summary_id.len();
+            known.node_id_to_summary_id.retain(|node, _| !gone.contains(node));
+            forgotten.entries = before - known.node_id_to_summary_id.len();
+            known.summary_id_to_node_ids.retain(|summary, nodes| {
+                nodes.retain(|node| !gone.contains(node));
+                if nodes.is_empty() {
+                    forgotten.summaries.push(summary.clone());
+                }
+                !nodes.is_empty()
+            });
+            let summaries = &known.summary_id_to_node_ids;
+            known.doc_id_to_summary_id.retain(|_, summary| summaries.contains_key(summary));
+            forgotten.vector_ids.clone_from(&forgotten.summaries);
         }
         _ => {}
     }

@@ -21,8 +21,15 @@ mod index_retriever;
 mod retriever;
 mod vector_retriever;
 
+mod document_summary;
 mod empty;
+mod keyword_table;
+mod keywords;
+mod multi_modal;
+mod property_graph;
+mod summarize;
 mod summary;
+mod tree;
 mod vector_store;
 
 mod graph;
@@ -30,6 +37,7 @@ mod load;
 
 pub use builder::{IndexBuilder, IndexKind};
 pub use delete::{DeleteOptions, Deleted, DocstoreDelete};
+pub use document_summary::DocumentSummaryRetriever;
 pub use error::{Error, Result};
 pub use graph::ComposableGraph;
 pub use handle::IndexHandle;
@@ -39,9 +47,13 @@ pub use index::{
     OtherIndex, PandasIndex, PropertyGraphIndex, SqlStructStoreIndex, SummaryIndex, TreeIndex, VectorStoreIndex,
 };
 pub use index_retriever::IndexRetriever;
+pub use keyword_table::KeywordTableRetriever;
+pub use keywords::{KeywordExtractor, SimpleKeywords};
 pub use load::{load_graph_from_storage, load_index_from_storage, load_indices_from_storage};
 pub use models::{Embedder, Llm, ModelError};
+pub use property_graph::VectorContextRetriever;
 pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};
 pub use summary::{SummaryIndexEmbeddingRetriever, SummaryIndexRetriever};
 pub use transformation::{Transformation, WholeDocuments};
+pub use tree::{TreeRetriever, TreeSelectLeafRetriever};
 pub use vector_retriever::VectorIndexRetriever;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::{Embedder, Llm, Transformation, WholeDocuments};
+use crate::{Embedder, KeywordExtractor, Llm, SimpleKeywords, Transformation, WholeDocuments};
 
 /// What an index works with beside its stores. None of it is stored, and nothing here is made by itself.
 #[derive(Debug, Clone)]
@@ -8,12 +8,20 @@ pub(crate) struct Settings {
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) llm: Option<Arc<dyn Llm>>,
     pub(crate) transformations: Vec<Arc<dyn Transformation>>,
+    /// What finds keywords.
+    pub(crate) keywords: Arc<dyn KeywordExtractor>,
     /// Whether the document store gets the nodes even if the vector store keeps their texts.
     pub(crate) store_nodes_override: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { embedder: None, llm: None, transformations: vec![Arc::new(WholeDocuments)], store_nodes_override: false }
+        Self {
+            embedder: None,
+            llm: None,
+            transformations: vec![Arc::new(WholeDocuments)],
+            keywords: Arc::new(SimpleKeywords),
+            store_nodes_override: false,
+        }
     }
 }

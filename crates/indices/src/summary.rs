@@ -15,6 +15,7 @@ pub(crate) fn plan(index: &IndexHandle, nodes: &[Node]) -> Result<Insertion> {
     Ok(Insertion {
         rows: Vec::new(),
         documents: index.prepare(nodes, false)?,
+        summaries: None,
         change: Box::new(move |data, _| {
             if let IndexStructData::List { nodes } = data {
                 nodes.extend(row.iter().cloned());

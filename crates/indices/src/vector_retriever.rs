@@ -22,11 +22,16 @@ use crate::{Error, IndexHandle, Result};
 pub struct VectorIndexRetriever {
     index: IndexHandle,
     query: VectorStoreQuery,
+    namespace: &'static str,
 }
 
 impl VectorIndexRetriever {
     pub(crate) fn new(index: IndexHandle) -> Self {
-        Self { index, query: VectorStoreQuery::default().with_top_k(2) }
+        Self { index, query: VectorStoreQuery::default().with_top_k(2), namespace: DEFAULT_NAMESPACE }
+    }
+
+    pub(crate) fn in_namespace(self, namespace: &'static str) -> Self {
+        Self { namespace, ..self }
     }
 
     /// Takes all settings from a query: how many, filters, mode, and whatever else there is. Its embedding is used for
@@ -115,7 +120,7 @@ impl Retriever for VectorIndexRetriever {
         let (IndexStructData::VectorStore(dict) | IndexStructData::Multimodal(dict)) = &index_struct.data else {
             return Ok(Vec::new());
         };
-        let store = self.index.vector_store(DEFAULT_NAMESPACE)?;
+        let store = self.index.vector_store(self.namespace)?;
         let mut query = self.query.clone();
         if bundle.embedding.is_some() || query.query_embedding.is_none() {
             query.query_embedding = Some(bundle.embedding_for(&self.index).await?);

@@ -28,6 +28,7 @@ pub(crate) async fn plan(index: &IndexHandle, mut nodes: Vec<Node>, building: bo
         ids: ids(&nodes),
         rows: vec![(store, nodes)],
         documents,
+        summaries: None,
         change: Box::new(move |data, vector_ids| {
             if let IndexStructData::VectorStore(dict) = data {
                 for (at, node_id) in &entries {

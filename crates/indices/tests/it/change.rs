@@ -268,3 +268,18 @@ fn handles_lose_nothing_to_each_other() {
         assert_eq!(other.node_ids().await.unwrap().len(), 5);
     });
 }
+
+#[test]
+fn everything_may_be_done_on_any_thread() {
+    fn check<T: Send>(_: &T) {}
+    let ctx = StorageContext::in_memory();
+    let build = VectorStoreIndex::builder(&ctx).from_documents(Vec::new());
+    check(&build);
+    let index = block_on(build).unwrap();
+    check(&index.insert(Node::text("x")));
+    check(&index.update_ref_doc(Node::text("x")));
+    check(&index.refresh_ref_docs(Vec::new()));
+    check(&index.delete_ref_doc("x"));
+    check(&index.drop_index());
+    check(&index.as_retriever().retrieve("x"));
+}

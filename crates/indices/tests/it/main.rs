@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod change;
+mod faults;
+mod kinds;
+mod model;
 mod models;
+mod texts;
 
 use indexstore::{DocumentSummary, IndexDict, IndexStruct, IndexStructData, KeywordTable};
 use indices::{

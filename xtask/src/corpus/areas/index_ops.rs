@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use async_trait::async_trait;
-use colca::indices::{self, ModelError};
+use colca::indices::{self, KeywordExtractor, ModelError};
 use colca::prelude::*;
 
 use super::det_embedding::DetEmbedding;
@@ -20,7 +20,44 @@ pub(super) struct IndexOp {
     embedder: DetEmbedding,
     /// The nodes that LlamaIndex made of documents.
     chunks: Arc<Chunks>,
+    /// The keywords that its language model found.
+    keywords: Keywords,
+    /// Nodes that were deleted by operations before or after.
+    deleted: Vec<PyString>,
     what: What,
+}
+
+/// Finds the keywords that LlamaIndex's language model found.
+#[derive(Debug, Clone)]
+struct Keywords(HashMap<String, Vec<String>>);
+
+#[async_trait]
+impl KeywordExtractor for Keywords {
+    async fn extract(&self, text: &str, _max: usize) -> Result<Vec<String>, ModelError> {
+        Ok(self.0.get(text).cloned().unwrap_or_default())
+    }
+}
+
+impl Keywords {
+    /// Those of inserted nodes in the struct after the operation.
+    fn of(what: &What, index: &str, index_store: &Value) -> Self {
+        let id = PyString::from(index);
+        let stored = index_store.get("index_store/data").and_then(|structs| structs.as_object()?.get(&id).cloned());
+        let stored = stored.map(|raw| IndexStruct::from_raw(&raw.into(), &id).data);
+        let (Some(IndexStructData::KeywordTable(known)), What::InsertNodes(nodes)) = (stored, what) else {
+            return Self(HashMap::new());
+        };
+        let keywords = |node: &Node| {
+            known
+                .table
+                .iter()
+                .filter(|(_, ids)| ids.contains(&node.id))
+                .map(|(keyword, _)| keyword.to_string())
+                .collect()
+        };
+        let text = |node: &Node| node.get_content(MetadataMode::Llm).map(|text| text.to_string()).unwrap_or_default();
+        Self(nodes.iter().map(|node| (text(node), keywords(node))).collect())
+    }
 }
 
 enum What {
@@ -58,8 +95,8 @@ impl Chunks {
 }
 
 impl IndexOp {
-    /// `docstore_after` is LlamaIndex's document store after the operation.
-    pub(super) fn read(op: &Value, case: &Case, docstore_after: &Value) -> Option<Self> {
+    /// `docstore_after` and `index_store_after` are LlamaIndex's stores after the operation.
+    pub(super) fn read(op: &Value, case: &Case, docstore_after: &Value, index_store_after: &Value) -> Option<Self> {
         if !answerable(op, case) {
             return None;
         }
@@ -81,7 +118,14 @@ impl IndexOp {
             _ => return None,
         };
         let index = text("index")?.to_string();
-        Some(Self { index, embedder: DetEmbedding::of(case), chunks: Arc::new(Chunks::of(docstore_after)), what })
+        let chunks = Arc::new(Chunks::of(docstore_after));
+        let keywords = Keywords::of(&what, &index, index_store_after);
+        let ops = case.question("ops").unwrap_or(Value::Null);
+        let of_index = |op: &&Value| op.get("index").and_then(Value::as_str).is_some_and(|of| *of == *index);
+        let lists = ops.as_array().unwrap_or_default().iter().filter(of_index).filter_map(|op| op.get("node_ids"));
+        let deleted = lists.flat_map(|ids| ids.as_array().unwrap_or_default()).filter_map(|id| id.as_str().cloned());
+        let deleted = deleted.collect();
+        Some(Self { index, embedder: DetEmbedding::of(case), chunks, keywords, deleted, what })
     }
 
     pub(super) async fn apply(&self, ctx: &StorageContext) -> Result<Value, String> {
@@ -92,6 +136,10 @@ impl IndexOp {
         let index = load_index_from_storage(ctx, Some(&self.index)).await?;
         let chunks: Arc<dyn Transformation> = Arc::clone(&self.chunks) as _;
         let index = index.with_embedder(self.embedder.clone()).with_transformations(vec![chunks]);
+        let index = match index {
+            Index::KeywordTable(index) => index.with_keyword_extractor(self.keywords.clone()).into(),
+            index => index,
+        };
         let always = DeleteOptions::docstore(DocstoreDelete::Always);
         match &self.what {
             What::InsertNodes(nodes) => index.insert_nodes(nodes.clone()).await?,
@@ -159,9 +207,10 @@ impl IndexOp {
                 if remembered && difference(theirs, &Value::Object(ours.clone())).is_none() {
                     return Some(rules::REMEMBERED_MODEL);
                 }
-                let gone = self.gone(before)?;
-                let theirs = self.without(theirs, &gone)?;
-                same_structs(&theirs, &Value::Object(ours)).then_some(rules::FORGOTTEN_NODES)
+                let gone: Vec<PyString> = self.gone(before)?.into_iter().chain(self.deleted.iter().cloned()).collect();
+                // What was deleted before it may have forgotten in memory, and not in the store that ours began with.
+                let (theirs, ours) = (self.without(theirs, &gone)?, self.without(&Value::Object(ours), &self.deleted)?);
+                same_structs(&theirs, &ours).then_some(rules::FORGOTTEN_NODES)
             }
             // It fails at what the index does not have, and the rest stays.
             ("vector_store" | "doc_store", What::DeleteRefDoc(id, DocstoreDelete::Always))
@@ -198,22 +247,34 @@ impl IndexOp {
         let Some(Value::Object(structs)) = store.get_mut(&b"index_store/data"[..]) else { return None };
         let id = PyString::from(self.index.as_str());
         let mut index_struct = IndexStruct::from_raw(&structs.get(&id)?.into(), &id);
-        if let IndexStructData::VectorStore(dict) | IndexStructData::Multimodal(dict) = &mut index_struct.data {
-            dict.nodes_dict.retain(|_, node| !gone.contains(node));
+        match &mut index_struct.data {
+            IndexStructData::VectorStore(dict) | IndexStructData::Multimodal(dict) => {
+                dict.nodes_dict.retain(|_, node| !gone.contains(node));
+            }
+            IndexStructData::DocumentSummary(known) => {
+                known.node_id_to_summary_id.retain(|node, _| !gone.contains(node));
+                known.summary_id_to_node_ids.values_mut().for_each(|nodes| nodes.retain(|node| !gone.contains(node)));
+            }
+            IndexStructData::KeywordTable(keywords) => keywords.table.retain(|_, nodes| {
+                nodes.retain(|node| !gone.contains(node));
+                !nodes.is_empty()
+            }),
+            _ => {}
         }
         structs.insert(id, index_struct.to_raw().value());
         Some(Value::Object(store))
     }
 }
 
-/// Whether the index is of a kind that can be changed.
+/// Whether the index can do it: to insert into a tree, LlamaIndex asks its language model where.
 fn answerable(op: &Value, case: &Case) -> bool {
     let id = op.get("index").and_then(Value::as_str).cloned().unwrap_or_default();
     let stored = case.json("index_store.json").unwrap_or(Value::Null);
     let kind =
         stored.get("index_store/data").and_then(|structs| structs.as_object()?.get(&id)?.get("__type__").cloned());
     let kind = kind.and_then(|kind| Some(kind.as_str()?.to_string())).unwrap_or_default();
-    !["document_summary", "keyword_table", "multimodal", "tree"].contains(&kind.as_str())
+    let inserts = op.get("op").and_then(Value::as_str).is_some_and(|name| *name == "index.insert_nodes");
+    !(kind == "tree" && inserts)
 }
 
 /// A store without the entries under these ids.
@@ -225,6 +286,24 @@ fn pruned(store: &Value, gone: &[PyString]) -> Value {
         }
         other => other.clone(),
     }
+}
+
+/// An index store with keywords and their nodes in one order: LlamaIndex writes them in any.
+pub(super) fn sorted_keywords(index_store: &Value) -> Value {
+    let mut store = index_store.clone();
+    if let Value::Object(collections) = &mut store
+        && let Some(Value::Object(structs)) = collections.get_mut(&b"index_store/data"[..])
+    {
+        for (id, value) in structs {
+            let mut index_struct = IndexStruct::from_raw(&(&*value).into(), id);
+            if let IndexStructData::KeywordTable(keywords) = &mut index_struct.data {
+                keywords.table.sort_unstable_keys();
+                keywords.table.values_mut().for_each(|nodes| nodes.sort_unstable());
+                *value = index_struct.to_raw().value();
+            }
+        }
+    }
+    store
 }
 
 /// Whether two index stores say the same.

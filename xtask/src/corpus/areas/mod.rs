@@ -38,7 +38,6 @@ pub(super) async fn run(case: &Case, answers: &mut Answers) -> Result<()> {
     graphs::run(case, &ctx, answers).await?;
     load::run(case, &ctx, answers).await?;
     retrieve::run(case, &ctx, answers).await?;
-    not_yet(case, answers, Area::Retrieve, "simple_keywords");
     ops::run(case, &ctx, answers).await
 }
 

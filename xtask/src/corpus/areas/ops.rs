@@ -12,7 +12,7 @@ use colca::raw_json::Object;
 use colca::vectorstore::{self, NodeSelection};
 
 use super::docstore::{by_hash, ok};
-use super::index_ops::IndexOp;
+use super::index_ops::{IndexOp, sorted_keywords};
 use super::property_graph::GraphOp;
 use super::vectors;
 use super::{Answers, Area, Case, Outcome};
@@ -109,7 +109,11 @@ fn judge_state(
     let mut rule = None;
     for (part, theirs) in theirs.as_object().into_iter().flatten() {
         let ours = ours.get(&part.to_string()).cloned().unwrap_or(Value::Null);
-        let (theirs, ours) = (&sorted_triplets(theirs), sorted_triplets(&ours));
+        let (mut theirs, mut ours) = (sorted_triplets(theirs), sorted_triplets(&ours));
+        if *part == "index_store" {
+            (theirs, ours) = (sorted_keywords(&theirs), sorted_keywords(&ours));
+        }
+        let theirs = &theirs;
         let Some(why) = difference(theirs, &ours) else { continue };
         let applies = match part.to_str() {
             // Until the first operation, LlamaIndex has rewritten the structs of all indexes it loaded.
@@ -260,8 +264,8 @@ impl Op {
     }
 
     fn read_index(op: &Value, case: &Case, after: &BTreeMap<String, Value>) -> Option<Self> {
-        let docstore = after.get("docstore").and_then(|part| part.get("ok")).map_or(Value::Null, unmark);
-        IndexOp::read(op, case, &docstore).map(Self::Index)
+        let part = |name: &str| after.get(name).and_then(|part| part.get("ok")).map_or(Value::Null, unmark);
+        IndexOp::read(op, case, &part("docstore"), &part("index_store")).map(Self::Index)
     }
 
     /// Applies the operation. An error is told in words.

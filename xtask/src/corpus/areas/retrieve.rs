@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-use colca::indices;
+use colca::indices::{self, KeywordExtractor, PropertyGraphIndex, SimpleKeywords};
 use colca::prelude::*;
 
 use super::det_embedding::DetEmbedding;
@@ -26,6 +26,11 @@ pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers
         };
         for (i, (question, recorded)) in asked.iter().zip(recorded).enumerate() {
             let index = load_index_from_storage(ctx, Some(&name)).await?.with_embedder(DetEmbedding::of(case));
+            if let Index::PropertyGraph(graph) = &index {
+                let outcome = facts(graph, question, recorded).await;
+                answers.put(Area::Retrieve, &["retrieve", &name, &i.to_string()], outcome);
+                continue;
+            }
             let outcome = match retrieve(&index, question).await {
                 None => Outcome::NotYet,
                 Some(_) if ctx.vector_store().is_some_and(|store| store.to_dict().is_none()) => {
@@ -35,6 +40,14 @@ pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers
             };
             answers.put(Area::Retrieve, &["retrieve", &name, &i.to_string()], outcome);
         }
+    }
+    let expected = case.expect.get("simple_keywords").map(untag).unwrap_or(Value::Null);
+    let asked = case.question("simple_keywords").unwrap_or(Value::Null);
+    let asked = asked.as_array().unwrap_or_default();
+    for (i, (text, expected)) in asked.iter().zip(expected.as_array().unwrap_or_default()).enumerate() {
+        let text = text.as_str().map(ToString::to_string).unwrap_or_default();
+        let ours = SimpleKeywords.extract(&text, 10).await.unwrap_or_default();
+        answers.equal(Area::Retrieve, &["simple_keywords", &i.to_string()], expected, &ours.into());
     }
     let expected = case.expect.get("ref_doc_info_by_index").map(untag).unwrap_or(Value::Null);
     for (id, recorded) in expected.as_object().into_iter().flatten() {
@@ -81,9 +94,82 @@ async fn retrieve(index: &Index, question: &Value) -> Option<Found> {
         (Index::Summary(index), "embedding") => {
             index.embedding_retriever().top_k(top_k(Some(1))).retrieve(bundle).await
         }
+        (Index::DocumentSummary(index), "embedding") => {
+            index.as_retriever().top_k(top_k(Some(1))).retrieve(bundle).await
+        }
+        (Index::KeywordTable(index), "simple") => index.as_retriever().retrieve(bundle).await,
+        (Index::Tree(index), "all_leaf") => index.all_leaf_retriever().retrieve(bundle).await,
+        (Index::Tree(index), "root") => index.root_retriever().retrieve(bundle).await,
+        (Index::Tree(index), "select_leaf_embedding") => {
+            let factor = match question.get("child_branch_factor") {
+                Some(Value::Int(factor)) => usize::try_from(*factor).ok()?,
+                _ => 1,
+            };
+            index.select_leaf_embedding_retriever().child_branch_factor(factor).retrieve(bundle).await
+        }
         (Index::Empty(_), "default") => index.as_retriever().retrieve(bundle).await,
         _ => return None,
     })
+}
+
+/// What is found in a property graph: text, score and source of each result. The order of triplets comes from a set.
+async fn facts(index: &PropertyGraphIndex, question: &Value, recorded: &Value) -> Outcome {
+    let embedding = question.get("embedding").and_then(Value::as_array).unwrap_or_default();
+    let embedding: Vec<f64> = embedding.iter().filter_map(Value::as_f64).collect();
+    let top_k = match question.get("top_k") {
+        Some(Value::Int(k)) => *k,
+        _ => 4,
+    };
+    let include_text = !matches!(question.get("include_text"), Some(Value::Bool(false)));
+    let retriever = index.vector_context_retriever().top_k(top_k).include_text(include_text);
+    let found = match retriever.retrieve(QueryBundle::default().with_embedding(embedding)).await {
+        Ok(found) => found,
+        Err(e) => return Outcome::Failed(format!("ours: {e}")),
+    };
+    let lines = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(ToString::to_string);
+    let mut theirs: Vec<_> = match unmark(recorded).get("ok") {
+        Some(Value::Array(results)) => results
+            .iter()
+            .filter_map(Value::as_array)
+            .map(|result| {
+                (
+                    lines(&text(result.first()).unwrap_or_default()),
+                    text(result.get(2)),
+                    result.get(1).and_then(Value::as_f64),
+                )
+            })
+            .collect(),
+        _ => {
+            // It looks for a relation by its ends and label, where there is one for each label.
+            return match python_error(recorded) {
+                Some((kind, id)) if kind == "KeyError" && id.split('_').count() == 3 => {
+                    Outcome::Deviation(rules::RELATIONS_BY_LABEL)
+                }
+                _ => Outcome::Failed(format!("LlamaIndex: {}; ours: {found:?}", short(recorded))),
+            };
+        }
+    };
+    let source = |node: &Node| node.ref_doc_id().ok().flatten().map(ToString::to_string);
+    let mut ours: Vec<_> = found
+        .iter()
+        .map(|found| (lines(&found.node.text_content().to_string()), source(&found.node), found.score))
+        .collect();
+    type Fact = (Vec<String>, Option<String>, Option<f64>);
+    let by_text = |a: &Fact, b: &Fact| (&a.0, &a.1).cmp(&(&b.0, &b.1));
+    theirs.sort_by(by_text);
+    ours.sort_by(by_text);
+    let near = |a: Option<f64>, b: Option<f64>| match (a, b) {
+        (Some(a), Some(b)) => (a - b).abs() <= 1e-12 + 1e-9 * a.abs(),
+        (a, b) => a == b,
+    };
+    let same =
+        theirs.len() == ours.len() && theirs.iter().zip(&ours).all(|(a, b)| a.0 == b.0 && a.1 == b.1 && near(a.2, b.2));
+    if same { Outcome::Passed } else { Outcome::Failed(format!("expected {theirs:?}, got {ours:?}")) }
 }
 
 fn judge(recorded: &Value, found: Found, pointed_at: &HashSet<PyString>) -> Outcome {

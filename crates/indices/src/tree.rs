@@ -1,0 +1,173 @@
+use async_trait::async_trait;
+use indexmap::IndexMap;
+use indexstore::{IndexGraph, IndexStructData};
+use raw_json::PyString;
+use schema::{MetadataMode, Node};
+
+use crate::identity::cosine;
+use crate::insertion::{Insertion, ids};
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever, finish};
+use crate::{IndexHandle, Result, TreeIndex, summarize};
+
+/// How many nodes a summary stands for at most, and how many there are at the top.
+const CHILDREN_MAX: usize = 10;
+
+/// What the language model is asked of each group of nodes.
+const QUESTION: &str = "Summarize this, with as many of its key details as possible.";
+
+/// The nodes are the leaves. As long as there are too many at the top, groups of them get a summary by the language
+/// model, which takes their place.
+pub(crate) async fn plan(index: &IndexHandle, leaves: &[Node]) -> Result<Insertion> {
+    let mut graph = IndexGraph::default();
+    let mut level: Vec<(i64, PyString, String)> = Vec::with_capacity(leaves.len());
+    for leaf in leaves {
+        level.push((add(&mut graph, &leaf.id, &[]), leaf.id.clone(), text(leaf)?));
+    }
+    let mut summaries = Vec::new();
+    while level.len() > CHILDREN_MAX {
+        let mut above = Vec::with_capacity(level.len().div_ceil(CHILDREN_MAX));
+        for group in level.chunks(CHILDREN_MAX) {
+            let llm = index.llm(|| "to summarize nodes with".to_owned())?;
+            let texts = group.iter().map(|(_, _, text)| text.clone()).collect();
+            let summary = Node::text(summarize::summarize(llm, QUESTION, texts).await?);
+            let below: Vec<PyString> = group.iter().map(|(_, id, _)| id.clone()).collect();
+            above.push((add(&mut graph, &summary.id, &below), summary.id.clone(), text(&summary)?));
+            summaries.push(summary);
+        }
+        level = above;
+    }
+    graph.root_nodes = level.into_iter().map(|(at, id, _)| (at, id)).collect();
+    Ok(Insertion {
+        ids: ids(leaves).into_iter().chain(ids(&summaries)).collect(),
+        rows: Vec::new(),
+        documents: index.prepare(leaves, false)?,
+        summaries: Some(index.prepare(&summaries, false)?),
+        change: Box::new(move |data, _| {
+            if let IndexStructData::Tree(known) = data {
+                known.clone_from(&graph);
+            }
+        }),
+        identity: None,
+    })
+}
+
+/// Adds a node above others and returns its index.
+fn add(graph: &mut IndexGraph, id: &PyString, children: &[PyString]) -> i64 {
+    let at = i64::try_from(graph.all_nodes.len()).unwrap_or(i64::MAX);
+    graph.all_nodes.insert(at, id.clone());
+    graph.node_id_to_children_ids.insert(id.clone(), children.to_vec());
+    at
+}
+
+fn text(node: &Node) -> Result<String> {
+    Ok(node.get_content(MetadataMode::Llm)?.to_string_lossy().into_owned())
+}
+
+impl TreeIndex {
+    /// Finds all nodes, summaries too, in the order of their indices: LlamaIndex's `all_leaf`.
+    pub fn all_leaf_retriever(&self) -> TreeRetriever {
+        TreeRetriever { index: (**self).clone(), part: Part::All }
+    }
+
+    /// Finds the nodes at the top.
+    pub fn root_retriever(&self) -> TreeRetriever {
+        TreeRetriever { index: (**self).clone(), part: Part::Root }
+    }
+
+    /// Goes down from the top, each time to the nodes nearest to a question, and finds the leaves it comes to.
+    pub fn select_leaf_embedding_retriever(&self) -> TreeSelectLeafRetriever {
+        TreeSelectLeafRetriever { index: (**self).clone(), child_branch_factor: 1 }
+    }
+}
+
+/// Finds one part of a [`TreeIndex`], without scores.
+#[derive(Debug, Clone)]
+pub struct TreeRetriever {
+    index: IndexHandle,
+    part: Part,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    All,
+    Root,
+}
+
+#[async_trait]
+impl Retriever for TreeRetriever {
+    async fn retrieve_bundle(&self, _query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
+        let index_struct = self.index.index_struct();
+        let IndexStructData::Tree(graph) = &index_struct.data else { return Ok(Vec::new()) };
+        let ids = match self.part {
+            Part::All => in_order(graph.all_nodes.iter()),
+            Part::Root => in_order(graph.root_nodes.iter()),
+        };
+        let nodes = self.index.fetch(&ids).await?;
+        Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })))
+    }
+}
+
+/// Finds leaves of a [`TreeIndex`] by going down from the top to what is nearest to a question. Nodes that are stored
+/// without an embedding are embedded for it.
+#[derive(Debug, Clone)]
+pub struct TreeSelectLeafRetriever {
+    index: IndexHandle,
+    child_branch_factor: usize,
+}
+
+impl TreeSelectLeafRetriever {
+    /// To how many nodes of each level it goes; 1 by default.
+    #[must_use]
+    pub fn child_branch_factor(mut self, factor: usize) -> Self {
+        self.child_branch_factor = factor;
+        self
+    }
+}
+
+#[async_trait]
+impl Retriever for TreeSelectLeafRetriever {
+    async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
+        let index_struct = self.index.index_struct();
+        let IndexStructData::Tree(graph) = &index_struct.data else { return Ok(Vec::new()) };
+        let places: IndexMap<&PyString, i64> = graph.all_nodes.iter().map(|(at, id)| (id, *at)).collect();
+        let mut level = in_order(graph.root_nodes.iter());
+        // A damaged struct may have a circle in it.
+        for _ in 0..=graph.all_nodes.len() {
+            let nodes = self.select(query, self.index.fetch(&level).await?).await?;
+            let children = nodes.iter().filter_map(|node| graph.node_id_to_children_ids.get(&node.id)).flatten();
+            let below: Vec<(i64, &PyString)> = children.filter_map(|id| places.get(id).map(|at| (*at, id))).collect();
+            if below.is_empty() {
+                return Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })));
+            }
+            level = in_order(below.iter().map(|(at, id)| (at, *id)));
+        }
+        Ok(Vec::new())
+    }
+}
+
+impl TreeSelectLeafRetriever {
+    /// The nodes nearest to the question, if there are more than are wanted. Equally near ones keep their order.
+    async fn select(&self, query: &QueryBundle, mut nodes: Vec<Node>) -> Result<Vec<Node>> {
+        if nodes.len() <= self.child_branch_factor {
+            return Ok(nodes);
+        }
+        let embedding = query.embedding_for(&self.index).await?;
+        let stored: Vec<Option<Vec<f64>>> = nodes.iter().map(|node| node.embedding.clone()).collect();
+        self.index.embed_nodes(&mut nodes).await?;
+        let similarity = |node: &Node| node.embedding.as_ref().map_or(0.0, |of_node| cosine(&embedding, of_node));
+        let mut ranked: Vec<(f64, Node)> = nodes
+            .into_iter()
+            .zip(stored)
+            .map(|(node, stored)| (similarity(&node), Node { embedding: stored, ..node }))
+            .collect();
+        ranked.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        Ok(ranked.into_iter().take(self.child_branch_factor).map(|(_, node)| node).collect())
+    }
+}
+
+/// Node ids in the order of their indices.
+fn in_order<'a>(nodes: impl Iterator<Item = (&'a i64, &'a PyString)>) -> Vec<PyString> {
+    let mut nodes: Vec<_> = nodes.collect();
+    nodes.sort_by_key(|(at, _)| **at);
+    nodes.into_iter().map(|(_, id)| id.clone()).collect()
+}
