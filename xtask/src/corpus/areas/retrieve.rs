@@ -231,10 +231,10 @@ fn same(recorded: &Value, ours: &Value, any_id: impl Fn(usize) -> bool) -> bool 
     let near = |a: f64, b: f64| (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-12 + 1e-9 * a.abs();
     a.len() == b.len()
         && a.iter().zip(b).enumerate().all(|(at, (a, b))| {
-            let scores = |found: &Value| found.get("score").map(|score| score.as_f64());
-            let same_score = match (scores(a), scores(b)) {
-                (Some(Some(a)), Some(Some(b))) => near(a, b),
-                (a, b) => a == b,
+            let (theirs, ours) = (a.get("score"), b.get("score"));
+            let same_score = match (theirs.and_then(Value::as_f64), ours.and_then(Value::as_f64)) {
+                (Some(theirs), Some(ours)) => near(theirs, ours),
+                _ => theirs == ours,
             };
             same_score
                 && (any_id(at) || a.get("id") == b.get("id"))
