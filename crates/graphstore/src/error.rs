@@ -16,6 +16,14 @@ pub enum Error {
         /// What is wrong, and where.
         source: JsonError,
     },
+    /// The triplets from a subject go round in a cycle, and neither depth nor limit ends it.
+    #[error("the paths from subject '{subject}' do not end within {steps} steps; ask with a smaller depth or limit")]
+    Endless {
+        /// The subject.
+        subject: PyString,
+        /// How many steps were followed.
+        steps: usize,
+    },
     /// The text is not a dumped property graph.
     #[error("not a property graph{}: {source}", place(.part.as_ref()))]
     DamagedPropertyGraph {

@@ -13,6 +13,9 @@ use crate::{DEFAULT_LIMIT, Error, GraphSchema, GraphStore, RelMap, Result, Tripl
 
 const GRAPH_DICT: &str = "graph_dict";
 
+/// A longer path is taken to have no end.
+const STEPS_MAX: usize = 1_000_000;
+
 /// LlamaIndex's graph store in memory, the content of `graph_store.json`.
 ///
 /// A clone is another handle on the same data. Reading takes a snapshot: it waits at most for the change that is being
@@ -118,7 +121,8 @@ impl SimpleGraphStore {
     /// there, has an empty list. This is LlamaIndex's algorithm; only what `limit` lets through is computed.
     ///
     /// # Errors
-    /// [`Error::NotAPair`] if an entry that is needed is no pair of a relation and an object.
+    /// [`Error::NotAPair`] if an entry that is needed is no pair of a relation and an object, and [`Error::Endless`] for
+    /// a path of 1,000,000 steps, where LlamaIndex fails after some 1,000.
     pub fn get_rel_map(&self, subjs: Option<&[PyString]>, depth: usize, limit: usize) -> Result<RelMap> {
         let state = self.snapshot();
         let subjs: IndexSet<PyString> = match subjs {
@@ -312,6 +316,9 @@ impl State {
                 return Err(Error::NotAPair { subject: subject.clone(), entry: entry.to_string() });
             };
             let triplet = Triplet { subject: subject.clone(), relation, object };
+            if path.len() == STEPS_MAX {
+                return Err(Error::Endless { subject: subj.clone(), steps: STEPS_MAX });
+            }
             if path.len() < depth {
                 path.extend(step(&triplet.object, DEFAULT_LIMIT));
             }
@@ -463,6 +470,17 @@ mod tests {
         (0..40).for_each(|i| store.upsert_triplet("hub", "spoke", format!("s{i}")));
         let count = |subj: &str, limit| store.get_rel_map(Some(&keys(&[subj])), 2, limit).unwrap()[0].len();
         assert_eq!((count("top", 100), count("hub", 100), count("hub", 35)), (31, 40, 35));
+    }
+
+    #[test]
+    fn a_cycle_that_nothing_ends_is_an_error() {
+        let graph = SimpleGraphStore::new();
+        graph.upsert_triplet("a", "r", "a");
+        let failed = graph.get_rel_map(None, usize::MAX, usize::MAX).unwrap_err().to_string();
+        assert!(failed.starts_with("the paths from subject 'a' do not end within 1000000 steps"), "{failed}");
+        for (depth, limit) in [(usize::MAX, 50_000), (50_000, usize::MAX)] {
+            assert_eq!(graph.get_rel_map(None, depth, limit).unwrap()[0].len(), 50_000);
+        }
     }
 
     #[test]
