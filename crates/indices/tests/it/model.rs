@@ -192,8 +192,6 @@ async fn check(ctx: &StorageContext, indexes: &[Index], model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
-
     #[test]
     fn several_indexes_share_a_context(steps in proptest::collection::vec(step(), 1..25)) {
         block_on(run(steps));
