@@ -174,10 +174,12 @@ pub fn metadata_dict_to_node(metadata: &Object, key: &PyString, text: Option<PyS
 fn read_object(content: &PyString) -> Result<Object, JsonError> {
     let text = Text::decode(content.as_bytes().to_vec())?;
     let mut scanner = Scanner::new(&text);
-    scanner.expect(Kind::Object)?;
-    let value = scanner.value()?;
+    let mut fields = Object::new();
+    scanner.object(|key, scanner| {
+        fields.insert(key, scanner.value()?);
+        Ok::<_, JsonError>(())
+    })?;
     scanner.finish()?;
-    let Value::Object(fields) = value else { unreachable!("an object was expected above") };
     Ok(fields)
 }
 
@@ -197,13 +199,12 @@ fn forget_document(fields: &mut Object) {
 }
 
 /// An object with `null` in place of `NaN` and infinities, as pydantic's JSON mode has it.
-fn in_json_mode(node: &Node, fields: Object) -> Result<Object, schema::Error> {
-    let mut fields = Value::Object(fields);
-    let depth = fields.depth();
+fn in_json_mode(node: &Node, mut fields: Object) -> Result<Object, schema::Error> {
+    let depth = 1 + fields.values().map(Value::depth).max().unwrap_or(0);
     if depth > DEPTH_MAX {
         return Err(schema::Error::TooDeep { id: node.id.clone(), depth, max: DEPTH_MAX });
     }
-    let mut todo = vec![&mut fields];
+    let mut todo: Vec<&mut Value> = fields.values_mut().collect();
     while let Some(value) = todo.pop() {
         match value {
             Value::Float(x) if !x.is_finite() => *value = Value::Null,
@@ -212,7 +213,6 @@ fn in_json_mode(node: &Node, fields: Object) -> Result<Object, schema::Error> {
             _ => {}
         }
     }
-    let Value::Object(fields) = fields else { unreachable!("it was made an object above") };
     Ok(fields)
 }
 
