@@ -150,9 +150,8 @@ fn failed(embedder: &dyn Embedder, purpose: &str, source: crate::ModelError) -> 
     Error::Model { model: embedder.model_name().to_owned(), purpose: purpose.to_owned(), source }
 }
 
-/// The cosine of two embeddings of the same length; 0 if one of them has no direction.
+/// The cosine of two embeddings of the same length; not a number if one of them has no direction.
 pub(crate) fn cosine(a: &[f64], b: &[f64]) -> f64 {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let norms = (dot(a, a) * dot(b, b)).sqrt();
-    if norms == 0.0 { 0.0 } else { dot(a, b) / norms }
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }

@@ -8,7 +8,7 @@ use schema::{Node, NodeContent};
 use storage_context::DEFAULT_NAMESPACE;
 use vectorstore::VectorStoreQuery;
 
-use crate::retriever::{NodeWithScore, QueryBundle, Retriever, finish};
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first, finish};
 use crate::vector_retriever::query_own;
 use crate::{IndexHandle, PropertyGraphIndex, Result};
 
@@ -102,7 +102,8 @@ impl Retriever for VectorContextRetriever {
                 score: Some(score(triplet.subject.id()).max(score(triplet.object.id()))),
             })
             .collect();
-        found.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal));
+        let score = |result: &NodeWithScore| result.score.unwrap_or(f64::NAN);
+        found.sort_by(|a, b| best_first(score(a), score(b)));
         if self.include_text {
             let mut sources = Vec::new();
             for result in &found {

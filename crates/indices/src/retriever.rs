@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::future::Future;
@@ -92,6 +93,11 @@ pub trait RetrieverExt: Retriever {
 
 impl<R: Retriever + ?Sized> RetrieverExt for R {}
 
+/// The order of scores, best first. What has none, because its embedding has no direction, comes last.
+pub(crate) fn best_first(a: f64, b: f64) -> Ordering {
+    b.partial_cmp(&a).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
 /// What every retriever does at the end: an index node that carries a node gives way to it, and of results with the
 /// same id the first stays.
 pub(crate) fn finish(found: impl IntoIterator<Item = NodeWithScore>) -> Vec<NodeWithScore> {
@@ -109,6 +115,13 @@ mod tests {
     use super::*;
     use raw_json::Value;
     use schema::NodeContent;
+
+    #[test]
+    fn what_has_no_score_comes_last() {
+        let mut scores = [0.25, f64::NAN, -1.0, f64::NAN, 0.5];
+        scores.sort_by(|a, b| best_first(*a, *b));
+        assert!(scores[..3] == [0.5, 0.25, -1.0] && scores[3..].iter().all(|score| score.is_nan()), "{scores:?}");
+    }
 
     #[test]
     fn index_nodes_give_way_and_doubles_go() {

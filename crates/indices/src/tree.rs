@@ -6,7 +6,7 @@ use schema::{MetadataMode, Node};
 
 use crate::identity::cosine;
 use crate::insertion::{Insertion, ids};
-use crate::retriever::{NodeWithScore, QueryBundle, Retriever, finish};
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first, finish};
 use crate::{IndexHandle, Result, TreeIndex, summarize};
 
 /// How many nodes a summary stands for at most, and how many there are at the top.
@@ -131,9 +131,17 @@ impl Retriever for TreeSelectLeafRetriever {
         let IndexStructData::Tree(graph) = &index_struct.data else { return Ok(Vec::new()) };
         let places: IndexMap<&PyString, i64> = graph.all_nodes.iter().map(|(at, id)| (id, *at)).collect();
         let mut level = in_order(graph.root_nodes.iter());
+        let mut embedding = None;
         // A damaged struct may have a circle in it.
         for _ in 0..=graph.all_nodes.len() {
-            let nodes = self.select(query, self.index.fetch(&level).await?).await?;
+            let mut nodes = self.index.fetch(&level).await?;
+            if nodes.len() > self.child_branch_factor {
+                let embedding = match &embedding {
+                    Some(known) => known,
+                    None => embedding.insert(query.embedding_for(&self.index).await?),
+                };
+                nodes = self.select(embedding, nodes).await?;
+            }
             let children = nodes.iter().filter_map(|node| graph.node_id_to_children_ids.get(&node.id)).flatten();
             let below: Vec<(i64, &PyString)> = children.filter_map(|id| places.get(id).map(|at| (*at, id))).collect();
             if below.is_empty() {
@@ -146,21 +154,17 @@ impl Retriever for TreeSelectLeafRetriever {
 }
 
 impl TreeSelectLeafRetriever {
-    /// The nodes nearest to the question, if there are more than are wanted. Equally near ones keep their order.
-    async fn select(&self, query: &QueryBundle, mut nodes: Vec<Node>) -> Result<Vec<Node>> {
-        if nodes.len() <= self.child_branch_factor {
-            return Ok(nodes);
-        }
-        let embedding = query.embedding_for(&self.index).await?;
+    /// The nodes nearest to the question. Equally near ones keep their order.
+    async fn select(&self, embedding: &[f64], mut nodes: Vec<Node>) -> Result<Vec<Node>> {
         let stored: Vec<Option<Vec<f64>>> = nodes.iter().map(|node| node.embedding.clone()).collect();
         self.index.embed_nodes(&mut nodes).await?;
-        let similarity = |node: &Node| node.embedding.as_ref().map_or(0.0, |of_node| cosine(&embedding, of_node));
+        let similarity = |node: &Node| node.embedding.as_ref().map_or(f64::NAN, |of_node| cosine(embedding, of_node));
         let mut ranked: Vec<(f64, Node)> = nodes
             .into_iter()
             .zip(stored)
             .map(|(node, stored)| (similarity(&node), Node { embedding: stored, ..node }))
             .collect();
-        ranked.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        ranked.sort_by(|(a, _), (b, _)| best_first(*a, *b));
         Ok(ranked.into_iter().take(self.child_branch_factor).map(|(_, node)| node).collect())
     }
 }
