@@ -27,6 +27,7 @@ mod keyword_table;
 mod keywords;
 mod multi_modal;
 mod property_graph;
+mod sentences;
 mod summarize;
 mod summary;
 mod tree;
@@ -48,7 +49,7 @@ pub use index::{
 };
 pub use index_retriever::IndexRetriever;
 pub use keyword_table::KeywordTableRetriever;
-pub use keywords::{KeywordExtractor, SimpleKeywords};
+pub use keywords::{KeywordExtractor, LlmKeywords, RakeKeywords, SimpleKeywords};
 pub use load::{load_graph_from_storage, load_index_from_storage, load_indices_from_storage};
 pub use models::{Embedder, Llm, ModelError};
 pub use property_graph::VectorContextRetriever;
