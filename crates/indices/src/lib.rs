@@ -31,6 +31,8 @@ mod sentences;
 mod summarize;
 mod summary;
 mod tree;
+mod tree_graph;
+mod tree_retriever;
 mod vector_store;
 
 mod graph;
@@ -56,5 +58,5 @@ pub use property_graph::VectorContextRetriever;
 pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};
 pub use summary::{SummaryIndexEmbeddingRetriever, SummaryIndexRetriever};
 pub use transformation::{Transformation, WholeDocuments};
-pub use tree::{TreeRetriever, TreeSelectLeafRetriever};
+pub use tree_retriever::{TreeRetriever, TreeSelectLeafRetriever};
 pub use vector_retriever::VectorIndexRetriever;
