@@ -87,12 +87,17 @@ impl Retriever for TreeSelectLeafRetriever {
                 };
                 nodes = self.select(embedding, nodes).await?;
             }
-            let children = nodes.iter().filter_map(|node| graph.node_id_to_children_ids.get(&node.id)).flatten();
-            let below: Vec<(i64, &PyString)> = children.filter_map(|id| places.get(id).map(|at| (*at, id))).collect();
-            if below.is_empty() {
+            let below = |node: &Node| graph.node_id_to_children_ids.get(&node.id).filter(|below| !below.is_empty());
+            if nodes.iter().all(|node| below(node).is_none()) {
                 return Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })));
             }
-            level = in_order(below.iter().map(|(at, id)| (at, *id)));
+            // A leaf that was chosen beside summaries stays where it is. LlamaIndex drops it.
+            let next = nodes.iter().flat_map(|node| match below(node) {
+                Some(below) => below.iter().collect(),
+                None => vec![&node.id],
+            });
+            let next: Vec<(i64, &PyString)> = next.filter_map(|id| places.get(id).map(|at| (*at, id))).collect();
+            level = in_order(next.iter().map(|(at, id)| (at, *id)));
         }
         Ok(Vec::new())
     }
