@@ -27,7 +27,7 @@ mod keyword_table;
 mod keywords;
 mod multi_modal;
 mod property_graph;
-mod sentences;
+mod splitter;
 mod summarize;
 mod summary;
 mod tree;
@@ -56,6 +56,10 @@ pub use load::{load_graph_from_storage, load_index_from_storage, load_indices_fr
 pub use models::{Embedder, Llm, ModelError};
 pub use property_graph::VectorContextRetriever;
 pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};
+pub use splitter::{
+    Cl100kBase, JsonNodeParser, MarkdownNodeParser, NodeOptions, SentenceSplitter, SimpleFileNodeParser, SplitError,
+    SplitWith, TokenTextSplitter, Tokenizer,
+};
 pub use summary::{SummaryIndexEmbeddingRetriever, SummaryIndexRetriever};
 pub use transformation::{Transformation, WholeDocuments};
 pub use tree_retriever::{TreeRetriever, TreeSelectLeafRetriever};

@@ -61,7 +61,7 @@ fn whole(document: Node) -> schema::Result<Node> {
     })
 }
 
-fn image(media: &MediaContent) -> ImageContent {
+pub(crate) fn image(media: &MediaContent) -> ImageContent {
     let resource: Option<&MediaResource> = media.image_resource.as_ref();
     ImageContent {
         image: resource.and_then(|image| image.data.clone()),
