@@ -47,7 +47,8 @@ fn simple_keywords(text: &str, max: usize) -> Vec<String> {
 static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[\p{L}\p{N}_]+").expect("it is a valid expression"));
 
 /// NLTK's list for English.
-static STOP_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("data/stopwords-en.txt").lines().collect());
+pub(crate) static STOP_WORDS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("data/stopwords-en.txt").lines().collect());
 
 #[cfg(test)]
 mod tests {

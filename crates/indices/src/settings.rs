@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use crate::{Embedder, KeywordExtractor, Llm, SimpleKeywords, Transformation, WholeDocuments};
+use indexmap::IndexMap;
+use raw_json::PyString;
+
+use crate::{Embedder, KeywordExtractor, Llm, RetrievedObject, SimpleKeywords, Transformation, WholeDocuments};
 
 /// What an index works with beside its stores. None of it is stored, and nothing here is made by itself.
 #[derive(Debug, Clone)]
@@ -12,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) keywords: Arc<dyn KeywordExtractor>,
     /// Whether the document store gets the nodes even if the vector store keeps their texts.
     pub(crate) store_nodes_override: bool,
+    /// What stands behind index nodes, by their `index_id`.
+    pub(crate) objects: Arc<IndexMap<PyString, RetrievedObject>>,
 }
 
 impl Default for Settings {
@@ -22,6 +27,7 @@ impl Default for Settings {
             transformations: vec![Arc::new(WholeDocuments)],
             keywords: Arc::new(SimpleKeywords),
             store_nodes_override: false,
+            objects: Arc::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use schema::{MetadataMode, Node};
 
 use crate::identity::cosine;
 use crate::insertion::{Insertion, ids};
-use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first, finish};
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first, unscored};
 use crate::{IndexHandle, Result, TreeIndex, summarize};
 
 /// How many nodes a summary stands for at most, and how many there are at the top.
@@ -95,7 +95,7 @@ enum Part {
 
 #[async_trait]
 impl Retriever for TreeRetriever {
-    async fn retrieve_bundle(&self, _query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
+    async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
         let index_struct = self.index.index_struct();
         let IndexStructData::Tree(graph) = &index_struct.data else { return Ok(Vec::new()) };
         let ids = match self.part {
@@ -103,7 +103,7 @@ impl Retriever for TreeRetriever {
             Part::Root => in_order(graph.root_nodes.iter()),
         };
         let nodes = self.index.fetch(&ids).await?;
-        Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })))
+        self.index.finish(query, unscored(nodes)).await
     }
 }
 
@@ -145,7 +145,7 @@ impl Retriever for TreeSelectLeafRetriever {
             let children = nodes.iter().filter_map(|node| graph.node_id_to_children_ids.get(&node.id)).flatten();
             let below: Vec<(i64, &PyString)> = children.filter_map(|id| places.get(id).map(|at| (*at, id))).collect();
             if below.is_empty() {
-                return Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })));
+                return self.index.finish(query, unscored(nodes)).await;
             }
             level = in_order(below.iter().map(|(at, id)| (at, *id)));
         }

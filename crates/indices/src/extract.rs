@@ -1,0 +1,202 @@
+//! Answers that are quoted. See [`ResponseMode::Extractive`](crate::ResponseMode::Extractive).
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::NodeWithScore;
+use crate::keywords::STOP_WORDS;
+
+/// How many sentences are quoted at most.
+const SENTENCES_MAX: usize = 3;
+
+/// What part of the best sentence's score another one needs.
+const SHARE_MIN: f64 = 0.5;
+
+/// What ends a sentence when a space follows.
+const ENDS: &str = ".!?…؟۔।॥։።။៕";
+
+/// What ends a sentence whatever follows.
+const WIDE_ENDS: &str = "。！？｡";
+
+/// What may stand between the end of a sentence and the space.
+const CLOSING: &str = "\"'”’»›)]}」』）】〉》";
+
+/// The sentences that fit the question best; empty if the nodes have no text.
+pub(crate) fn answer(question: &str, found: &[NodeWithScore]) -> String {
+    let texts: Vec<String> =
+        found.iter().map(|found| found.node.text_content().to_string_lossy().into_owned()).collect();
+    let passages: Vec<&str> = texts.iter().map(String::as_str).collect();
+    quote(question, &passages).join("\n")
+}
+
+fn quote<'a>(question: &str, passages: &[&'a str]) -> Vec<&'a str> {
+    let asked: HashSet<String> = words(question).filter(|word| !STOP_WORDS.contains(word.as_str())).collect();
+    // Chunks overlap, so a sentence may have been found twice.
+    let mut seen = HashSet::new();
+    let mut candidates: Vec<(usize, &str, HashSet<String>)> = Vec::new();
+    for (rank, passage) in passages.iter().enumerate() {
+        for sentence in sentences(passage).filter(|sentence| seen.insert(*sentence)) {
+            candidates.push((rank, sentence, words(sentence).filter(|word| asked.contains(word)).collect()));
+        }
+    }
+    let mut occurrences: HashMap<&str, f64> = HashMap::new();
+    for word in candidates.iter().flat_map(|(_, _, words)| words) {
+        *occurrences.entry(word).or_default() += 1.0;
+    }
+    let all = candidates.len() as f64;
+    let mut scored: Vec<(f64, usize)> = Vec::new();
+    for (at, (rank, _, words)) in candidates.iter().enumerate().filter(|(_, (_, _, words))| !words.is_empty()) {
+        let mut weights: Vec<f64> = words.iter().map(|word| (1.0 + all / occurrences[word.as_str()]).ln()).collect();
+        // Sums of floats depend on the order.
+        weights.sort_by(f64::total_cmp);
+        let first = 1.0 + 1.0 / (2.0 + *rank as f64);
+        scored.push((weights.iter().sum::<f64>() * first, at));
+    }
+    // Stable: among equals the earlier one comes first.
+    scored.sort_by(|(a, _), (b, _)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
+    let least = scored.first().map_or(0.0, |(best, _)| best * SHARE_MIN);
+    let mut chosen: Vec<usize> =
+        scored.into_iter().take(SENTENCES_MAX).filter(|(score, _)| *score >= least).map(|(_, at)| at).collect();
+    if chosen.is_empty() && !candidates.is_empty() {
+        chosen.push(0);
+    }
+    chosen.sort_unstable();
+    chosen.into_iter().map(|at| candidates[at].1).collect()
+}
+
+/// The words of a text (Unicode Standard Annex #29), in lower case.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    text.unicode_words().map(|word| word.to_lowercase().replace('’', "'"))
+}
+
+/// Where the reader of a text is.
+#[derive(Clone, Copy)]
+enum At {
+    Within,
+    /// After what ends a sentence. `wide` if no space has to follow.
+    End {
+        wide: bool,
+    },
+    /// In the space between sentences.
+    Between,
+}
+
+/// The sentences of a text, without the space around them.
+///
+/// A sentence ends with the line, or after a full stop and the like if a space follows. What goes on with a small letter
+/// has not ended. (The sentence boundaries of Unicode Standard Annex #29 are nearly the same, but seeking them takes
+/// quadratic time where many spaces follow a full stop.)
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    let mut bounds = vec![0];
+    let mut reader = At::Within;
+    for (at, c) in text.char_indices() {
+        reader = match reader {
+            At::End { .. } | At::Between if c.is_whitespace() => At::Between,
+            At::Within if c == '\n' => At::Between,
+            At::End { wide } if ENDS.contains(c) || CLOSING.contains(c) => At::End { wide },
+            before => {
+                let begins = match before {
+                    At::Between => !c.is_lowercase(),
+                    At::End { wide } => wide && !WIDE_ENDS.contains(c),
+                    At::Within => false,
+                };
+                if begins {
+                    bounds.push(at);
+                }
+                match c {
+                    _ if WIDE_ENDS.contains(c) => At::End { wide: true },
+                    _ if ENDS.contains(c) => At::End { wide: false },
+                    _ => At::Within,
+                }
+            }
+        };
+    }
+    bounds.push(text.len());
+    let pieces: Vec<&str> = bounds.windows(2).map(|pair| text[pair[0]..pair[1]].trim()).collect();
+    pieces.into_iter().filter(|piece| !piece.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_sentences(text: &str, expected: &[&str]) {
+        assert_eq!(sentences(text).collect::<Vec<_>>(), expected, "{text:?}");
+    }
+
+    #[test]
+    fn sentences_end_where_people_see_it() {
+        check_sentences("One.  Two! Three?", &["One.", "Two!", "Three?"]);
+        check_sentences(
+            "He said: \"Stop.\" (Then he left.) 3.5 sacks, e.g. of maize.",
+            &["He said: \"Stop.\"", "(Then he left.)", "3.5 sacks, e.g. of maize."],
+        );
+        check_sentences(
+            "A title\n\nA line that is\nwrapped.\r\n- An item\n",
+            &["A title", "A line that is\nwrapped.", "- An item"],
+        );
+        check_sentences("倉です。「高い。」丘に立つ！", &["倉です。", "「高い。」", "丘に立つ！"]);
+        check_sentences("क्या? हाँ।", &["क्या?", "हाँ।"]);
+        check_sentences("what?!... Never", &["what?!...", "Never"]);
+        check_sentences(" \n ", &[]);
+        check_sentences("", &[]);
+    }
+
+    fn check(question: &str, passages: &[&str], expected: &[&str]) {
+        assert_eq!(quote(question, passages), expected, "{question}");
+    }
+
+    const PASSAGES: [&str; 3] = [
+        "The colca is a storehouse. It stands on the slope, where the wind is cold.",
+        "Llamas carry maize to the storehouse. The wind is cold.",
+        "Knots in cords count the sacks. Nobody reads them any more.",
+    ];
+
+    #[test]
+    fn sentences_with_the_question_s_words_are_quoted() {
+        check("What is a colca?", &PASSAGES, &["The colca is a storehouse."]);
+        check("COUNT the sacks!", &PASSAGES, &["Knots in cords count the sacks."]);
+        check("Who reads knots?", &PASSAGES, &["Knots in cords count the sacks.", "Nobody reads them any more."]);
+    }
+
+    #[test]
+    fn rare_words_count_more_and_early_passages_too() {
+        check("Is maize in the storehouse?", &PASSAGES, &["Llamas carry maize to the storehouse."]);
+        check("wind", &PASSAGES, &["It stands on the slope, where the wind is cold.", "The wind is cold."]);
+        let many = ["a sack.\nB sack.\nC sack.", "D sack.\nE sack."];
+        check("sack", &many, &["a sack.", "B sack.", "C sack."]);
+        let ranks: Vec<&str> = vec!["No.", "Sack one.", "Sack two.", "Sack three.", "Sack four."];
+        check("sack", &ranks, &["Sack one.", "Sack two.", "Sack three."]);
+    }
+
+    #[test]
+    fn a_question_without_known_words_gets_the_first_sentence() {
+        for question in ["zebra", "what is the", "", "?!"] {
+            check(question, &PASSAGES, &["The colca is a storehouse."]);
+            check(question, &["", " \n"], &[]);
+        }
+    }
+
+    #[test]
+    fn what_overlaps_is_quoted_once() {
+        check("cold", &["Cold wind. Warm sun.", "Cold wind. Cold rain."], &["Cold wind.", "Cold rain."]);
+    }
+
+    #[test]
+    fn words_are_those_of_many_languages() {
+        check("倉はどこ？", &["丘に立つ。", "倉は高い。"], &["倉は高い。"]);
+        check("Où est l’été ?", &["L'hiver est là.", "L'été est là."], &["L'été est là."]);
+    }
+
+    #[test]
+    fn long_runs_take_linear_time() {
+        let n = 1 << 18;
+        for run in [" ", ".", ")", ".)", "\n", ". ", "。", "'", "\u{301}", "1"] {
+            let text = format!("a.{}", run.repeat(n));
+            let quoted = quote(&text, &[&text]);
+            assert!(quoted.len() <= SENTENCES_MAX);
+        }
+    }
+}
