@@ -142,15 +142,11 @@ impl<T: IndexKind> IndexBuilder<T> {
     /// [`Error::NoIndexNode`](crate::Error::NoIndexNode) if an object was added with another node, and as
     /// [`insert_nodes`](IndexHandle::insert_nodes).
     pub async fn from_nodes(self, nodes: Vec<Node>) -> Result<T> {
-        self.from_nodes_after(nodes, async { Ok(()) }).await
+        self.build_after(nodes, async { Ok(()) }).await
     }
 
     /// Builds the index, and does something else before anything is stored.
-    pub(crate) async fn from_nodes_after(
-        self,
-        mut nodes: Vec<Node>,
-        first: impl Future<Output = Result<()>>,
-    ) -> Result<T> {
+    pub(crate) async fn build_after(self, mut nodes: Vec<Node>, first: impl Future<Output = Result<()>>) -> Result<T> {
         let handle = self.handle();
         self.check_objects()?;
         nodes.extend(self.object_nodes);

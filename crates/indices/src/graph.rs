@@ -76,7 +76,7 @@ impl ComposableGraph {
             }
             Ok(())
         };
-        let root: Index = root.from_nodes_after(nodes, store).await?.into();
+        let root: Index = root.build_after(nodes, store).await?.into();
         Self::new(root.index_id(), children.iter().cloned().chain([root.clone()]).collect())
     }
 

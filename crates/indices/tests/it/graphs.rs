@@ -49,7 +49,7 @@ fn the_root_has_a_node_for_each_child() {
             assert_eq!((&source.node_id, source.node_type.clone()), (&id.into(), Some("3".into())));
             assert!(source.hash.is_none() && source.metadata.is_empty());
             let info = ctx.docstore().get_ref_doc_info(id).await.unwrap().unwrap();
-            assert_eq!(info.node_ids, [node.id.clone()]);
+            assert_eq!(info.node_ids, std::slice::from_ref(&node.id));
         }
     });
 }
