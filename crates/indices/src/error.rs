@@ -76,8 +76,8 @@ pub enum Error {
     },
     /// A question, or an answer that is to be improved, is too long for a model.
     #[error(
-        "what is asked takes {taken} of the {window} bytes that the model '{model}' reads at once, which leaves no room \
-         for texts; ask a shorter question, or take a model that reads more"
+        "what is asked takes {taken} of the {window} bytes that the model '{model}' reads at once, which leaves no \
+         room for texts; ask a shorter question, or take a model that reads more"
     )]
     NoRoom {
         /// The model's name.

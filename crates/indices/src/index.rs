@@ -51,8 +51,8 @@ macro_rules! index_kinds {
                     self
                 }
 
-                /// Says what stands behind index nodes, by their `index_id`: what retrievers return in their place. None
-                /// of it is stored. Objects that the index has already stay, except under the same ids.
+                /// Says what stands behind index nodes, by their `index_id`: what retrievers return in their place.
+                /// None of it is stored. Objects that the index has already stay, except under the same ids.
                 #[must_use]
                 pub fn with_objects<K: Into<PyString>, O: Into<RetrievedObject>>(
                     mut self,

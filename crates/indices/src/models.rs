@@ -71,8 +71,8 @@ pub trait Llm: Debug + Send + Sync + 'static {
     /// The model's name, for messages.
     fn model_name(&self) -> &str;
 
-    /// How long a prompt may be, in bytes, without the answer; 12,000 by default. A token is three or four bytes in most
-    /// models and languages. Prompts made here are never longer.
+    /// How long a prompt may be, in bytes, without the answer; 12,000 by default. A token is three or four bytes in
+    /// most models and languages. Prompts made here are never longer.
     fn context_window(&self) -> usize {
         12_000
     }

@@ -14,7 +14,8 @@ use crate::{
 
 /// What may stand behind an index node, and takes its place wherever a retriever finds it. It is never stored.
 ///
-/// Nodes and retrievers are one by [`Into`], and so are the query engines of this crate; others as `Arc<dyn QueryEngine>`.
+/// Nodes and retrievers become one by [`Into`], and so do the query engines of this crate; others do as
+/// `Arc<dyn QueryEngine>`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum RetrievedObject {

@@ -20,8 +20,8 @@ pub struct QueryBundle {
     way: Vec<PyString>,
 }
 
-/// How many indexes of graphs and objects behind index nodes a question goes through, one within the other. Each takes up
-/// to 30 KB of the stack in a build that is not optimized.
+/// How many indexes of graphs and objects behind index nodes a question goes through, one within the other. Each takes
+/// up to 30 KB of the stack in a build that is not optimized.
 const DEPTH_MAX: usize = 20;
 
 impl QueryBundle {

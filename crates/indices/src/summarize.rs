@@ -26,8 +26,8 @@ pub(crate) async fn summarize(llm: &dyn Llm, question: &str, texts: Vec<String>)
     }
 }
 
-/// Goes through the texts and asks for a better answer with each. Texts are `packed` into as few prompts as they fit, or
-/// have prompts of their own. `None` if there is nothing to read.
+/// Goes through the texts and asks for a better answer with each. Texts are `packed` into as few prompts as they fit,
+/// or have prompts of their own. `None` if there is nothing to read.
 pub(crate) async fn refine(
     llm: &dyn Llm,
     question: &str,

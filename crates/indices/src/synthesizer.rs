@@ -29,8 +29,8 @@ pub enum ResponseMode {
     Compact,
     /// Asks the language model for an answer from the first text, and for a better one with each of the others.
     Refine,
-    /// Asks the language model for answers from as many texts as fit at a time, then for answers from the answers, until
-    /// there is one.
+    /// Asks the language model for answers from as many texts as fit at a time, then for answers from the answers,
+    /// until there is one.
     TreeSummarize,
 }
 
@@ -112,7 +112,7 @@ impl ResponseSynthesizer {
     pub(crate) async fn answer(
         &self,
         query: &QueryBundle,
-        nodes: Vec<NodeWithScore>,
+        mut nodes: Vec<NodeWithScore>,
         more_sources: Vec<NodeWithScore>,
     ) -> Result<Response> {
         let response = match self.prepare(&query.query_str, &nodes).await? {
@@ -121,20 +121,21 @@ impl ResponseSynthesizer {
                 or_before(summarize::complete(&*llm, &prompt).await?, before)
             }
         };
-        Ok(Response { response, source_nodes: [nodes, more_sources].concat() })
+        nodes.extend(more_sources);
+        Ok(Response { response, source_nodes: nodes })
     }
 
     pub(crate) async fn stream(
         &self,
         query: &QueryBundle,
-        nodes: Vec<NodeWithScore>,
+        mut nodes: Vec<NodeWithScore>,
         more_sources: Vec<NodeWithScore>,
     ) -> Result<StreamingResponse> {
         let prepared = self.prepare(&query.query_str, &nodes).await?;
-        let source_nodes = [nodes, more_sources].concat();
+        nodes.extend(more_sources);
         match prepared {
-            Prepared::Answer(response) => Ok(StreamingResponse::whole(Response { response, source_nodes })),
-            Prepared::Ask(llm, last) => StreamingResponse::ask(llm, last, source_nodes).await,
+            Prepared::Answer(response) => Ok(StreamingResponse::whole(Response { response, source_nodes: nodes })),
+            Prepared::Ask(llm, last) => StreamingResponse::ask(llm, last, nodes).await,
         }
     }
 

@@ -2,3 +2,6 @@
 
 #[doc = include_str!("indexes.md")]
 pub mod indexes {}
+
+#[doc = include_str!("querying.md")]
+pub mod querying {}

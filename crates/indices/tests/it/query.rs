@@ -166,11 +166,13 @@ fn a_text_that_is_longer_than_a_prompt_is_split() {
 #[test]
 fn what_leaves_no_room_is_an_error() {
     for mode in ASKING {
-        let long_question = "What? ".repeat(60);
-        let answer = ResponseSynthesizer::new(mode).llm(TestLlm::counting().window(400));
-        let refused = block_on(answer.synthesize(long_question, found(&["maize"]))).unwrap_err();
-        assert!(matches!(&refused, Error::NoRoom { window: 400, taken, .. } if *taken > 360), "{refused}");
-        assert!(refused.to_string().contains("the model 'scripted' reads at once"), "{refused}");
+        for (repeated, least) in [(60, 400), (40, 300)] {
+            let long_question = "What? ".repeat(repeated);
+            let answer = ResponseSynthesizer::new(mode).llm(TestLlm::counting().window(400));
+            let refused = block_on(answer.synthesize(long_question, found(&["maize"]))).unwrap_err();
+            assert!(matches!(&refused, Error::NoRoom { window: 400, taken, .. } if *taken > least), "{refused}");
+            assert!(refused.to_string().contains("the model 'scripted' reads at once"), "{refused}");
+        }
     }
     let wordy = TestLlm::new(|_, _| "maize ".repeat(80)).window(480);
     assert!(matches!(synthesize(ResponseMode::Compact, &wordy, long()), Err(Error::NoRoom { .. })));
