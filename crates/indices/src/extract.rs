@@ -1,7 +1,6 @@
 //! Answers that are quoted. See [`ResponseMode::Extractive`](crate::ResponseMode::Extractive).
 
-use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -31,39 +30,52 @@ pub(crate) fn answer(question: &str, found: &[NodeWithScore]) -> String {
     quote(question, &passages).join("\n")
 }
 
+/// A sentence that may be quoted.
+struct Candidate<'a> {
+    sentence: &'a str,
+    /// Which of the passages it is from.
+    rank: usize,
+    /// The words of the question that it has.
+    words: BTreeSet<String>,
+}
+
 fn quote<'a>(question: &str, passages: &[&'a str]) -> Vec<&'a str> {
+    let candidates = candidates(question, passages);
+    let mut occurrences: HashMap<&str, f64> = HashMap::new();
+    for word in candidates.iter().flat_map(|candidate| &candidate.words) {
+        *occurrences.entry(word).or_default() += 1.0;
+    }
+    let weight = |word: &String| (1.0 + candidates.len() as f64 / occurrences[word.as_str()]).ln();
+    let score = |candidate: &Candidate<'_>| {
+        let by_rank = 1.0 + 1.0 / (2.0 + candidate.rank as f64);
+        candidate.words.iter().map(weight).sum::<f64>() * by_rank
+    };
+    let mut scored: Vec<(f64, usize)> =
+        candidates.iter().map(score).zip(0..).filter(|(score, _)| *score > 0.0).collect();
+    // Stable: among equals the earlier one comes first.
+    scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let least = scored.first().map_or(0.0, |(best, _)| best * SHARE_MIN);
+    let best = scored.iter().take(SENTENCES_MAX).filter(|(score, _)| *score >= least);
+    let mut chosen: Vec<usize> = best.map(|(_, at)| *at).collect();
+    if chosen.is_empty() {
+        return candidates.first().map(|first| first.sentence).into_iter().collect();
+    }
+    chosen.sort_unstable();
+    chosen.into_iter().map(|at| candidates[at].sentence).collect()
+}
+
+fn candidates<'a>(question: &str, passages: &[&'a str]) -> Vec<Candidate<'a>> {
     let asked: HashSet<String> = words(question).filter(|word| !STOP_WORDS.contains(word.as_str())).collect();
     // Chunks overlap, so a sentence may have been found twice.
     let mut seen = HashSet::new();
-    let mut candidates: Vec<(usize, &str, HashSet<String>)> = Vec::new();
+    let mut candidates = Vec::new();
     for (rank, passage) in passages.iter().enumerate() {
         for sentence in sentences(passage).filter(|sentence| seen.insert(*sentence)) {
-            candidates.push((rank, sentence, words(sentence).filter(|word| asked.contains(word)).collect()));
+            let words = words(sentence).filter(|word| asked.contains(word)).collect();
+            candidates.push(Candidate { sentence, rank, words });
         }
     }
-    let mut occurrences: HashMap<&str, f64> = HashMap::new();
-    for word in candidates.iter().flat_map(|(_, _, words)| words) {
-        *occurrences.entry(word).or_default() += 1.0;
-    }
-    let all = candidates.len() as f64;
-    let mut scored: Vec<(f64, usize)> = Vec::new();
-    for (at, (rank, _, words)) in candidates.iter().enumerate().filter(|(_, (_, _, words))| !words.is_empty()) {
-        let mut weights: Vec<f64> = words.iter().map(|word| (1.0 + all / occurrences[word.as_str()]).ln()).collect();
-        // Sums of floats depend on the order.
-        weights.sort_by(f64::total_cmp);
-        let first = 1.0 + 1.0 / (2.0 + *rank as f64);
-        scored.push((weights.iter().sum::<f64>() * first, at));
-    }
-    // Stable: among equals the earlier one comes first.
-    scored.sort_by(|(a, _), (b, _)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
-    let least = scored.first().map_or(0.0, |(best, _)| best * SHARE_MIN);
-    let mut chosen: Vec<usize> =
-        scored.into_iter().take(SENTENCES_MAX).filter(|(score, _)| *score >= least).map(|(_, at)| at).collect();
-    if chosen.is_empty() && !candidates.is_empty() {
-        chosen.push(0);
-    }
-    chosen.sort_unstable();
-    chosen.into_iter().map(|at| candidates[at].1).collect()
+    candidates
 }
 
 /// The words of a text (Unicode Standard Annex #29), in lower case.

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, FutureExt};
 use raw_json::PyString;
 use schema::{Node, NodeContent};
 
@@ -66,22 +65,18 @@ impl From<ComposableGraphQueryEngine> for RetrievedObject {
 }
 
 impl RetrievedObject {
-    /// In a box, for this is where one object leads into another, and the stack must bear many of them.
-    fn retrieve<'a>(&'a self, query: &'a QueryBundle, score: f64) -> BoxFuture<'a, Result<Vec<NodeWithScore>>> {
+    async fn retrieve(&self, query: &QueryBundle, score: f64) -> Result<Vec<NodeWithScore>> {
         let score = Some(score);
-        async move {
-            Ok(match self {
-                Self::Node(node) => vec![NodeWithScore { node: node.clone(), score }],
-                Self::NodeWithScore(found) => vec![found.clone()],
-                Self::Retriever(retriever) => retriever.retrieve_bundle(query).await?,
-                Self::QueryEngine(engine) => {
-                    let response = engine.query_bundle(query).await?;
-                    let node = Node { metadata: response.metadata(), ..Node::text(response.response) };
-                    vec![NodeWithScore { node, score }]
-                }
-            })
-        }
-        .boxed()
+        Ok(match self {
+            Self::Node(node) => vec![NodeWithScore { node: node.clone(), score }],
+            Self::NodeWithScore(found) => vec![found.clone()],
+            Self::Retriever(retriever) => retriever.retrieve_bundle(query).await?,
+            Self::QueryEngine(engine) => {
+                let response = engine.query_bundle(query).await?;
+                let node = Node { metadata: response.metadata(), ..Node::text(response.response) };
+                vec![NodeWithScore { node, score }]
+            }
+        })
     }
 }
 

@@ -35,7 +35,7 @@ fn long() -> Vec<NodeWithScore> {
 }
 
 fn synthesize(mode: ResponseMode, llm: &TestLlm, nodes: Vec<NodeWithScore>) -> Result<Response, Error> {
-    block_on(ResponseSynthesizer::new(mode).llm(llm.clone()).synthesize("What is stored?", nodes))
+    block_on(ResponseSynthesizer::new(mode).llm(Arc::new(llm.clone())).synthesize("What is stored?", nodes))
 }
 
 fn stream(mode: ResponseMode, llm: &TestLlm, nodes: Vec<NodeWithScore>) -> Result<StreamingResponse, Error> {
