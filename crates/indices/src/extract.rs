@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::NodeWithScore;
-use crate::keywords::STOP_WORDS;
+use crate::keywords::is_stop_word;
 
 /// How many sentences are quoted at most.
 const SENTENCES_MAX: usize = 3;
@@ -65,7 +65,7 @@ fn quote<'a>(question: &str, passages: &[&'a str]) -> Vec<&'a str> {
 }
 
 fn candidates<'a>(question: &str, passages: &[&'a str]) -> Vec<Candidate<'a>> {
-    let asked: HashSet<String> = words(question).filter(|word| !STOP_WORDS.contains(word.as_str())).collect();
+    let asked: HashSet<String> = words(question).filter(|word| !is_stop_word(word)).collect();
     // Chunks overlap, so a sentence may have been found twice.
     let mut seen = HashSet::new();
     let mut candidates = Vec::new();
@@ -98,7 +98,8 @@ enum At {
 /// The sentences of a text, without the space around them.
 ///
 /// A sentence ends with the line, or after a full stop and the like if a space follows. What goes on with a small
-/// letter has not ended. (The sentence boundaries of Unicode Standard Annex #29 are nearly the same, but seeking them takes
+/// letter has not ended. (LlamaIndex's sentences, in `sentences.rs`, know no lines and no marks of other scripts. The
+/// boundaries of Unicode Standard Annex #29 are nearly these, but seeking them with `unicode-segmentation` takes
 /// quadratic time where many spaces follow a full stop.)
 fn sentences(text: &str) -> impl Iterator<Item = &str> {
     let mut bounds = vec![0];

@@ -8,6 +8,7 @@ use raw_json::PyString;
 use schema::Node;
 use vectorstore::VectorStore;
 
+use crate::kinds::Planner;
 use crate::needs::Needs;
 use crate::{Error, IndexHandle, Result, kinds};
 
@@ -32,8 +33,8 @@ pub(crate) struct Insertion {
 
 impl Insertion {
     /// Stores the nodes, and then does what makes them the index's, told the vectors' ids. The vectors come first: their
-    /// store may refuse them. If something fails after that, vectors that are nobody's are taken back, as far as that
-    /// succeeds; the document store still lists the nodes of the document, and the next update takes those.
+    /// store may refuse them. If something fails after that, vectors and summaries that are nobody's are taken back, as
+    /// far as that succeeds; the document store still lists the nodes of the document, and the next update takes those.
     pub(crate) async fn store<T, F: Future<Output = Result<T>>>(
         &self,
         index: &IndexHandle,
@@ -52,7 +53,7 @@ impl Insertion {
         self.or_take_back(index, &vector_ids, owned).await
     }
 
-    async fn store_documents(&self, index: &IndexHandle) -> Result<()> {
+    pub(crate) async fn store_documents(&self, index: &IndexHandle) -> Result<()> {
         for documents in std::iter::once(&self.documents).chain(&self.summaries).filter(|nodes| !nodes.is_empty()) {
             index.ctx.docstore().add_prepared(documents).await?;
         }
@@ -60,12 +61,16 @@ impl Insertion {
     }
 
     async fn or_take_back<T>(&self, index: &IndexHandle, vector_ids: &[PyString], result: Result<T>) -> Result<T> {
+        let summaries: Vec<PyString> = self.summaries.iter().flat_map(PreparedNodes::ids).cloned().collect();
         if result.is_err()
-            && !vector_ids.is_empty()
+            && !(vector_ids.is_empty() && summaries.is_empty())
             && let Ok(needs) = Needs::read(&index.ctx).await
         {
             // The first error is the one that matters.
             drop(index.delete_vectors(vector_ids.iter().cloned(), &needs).await);
+            if !needs.everything && !summaries.is_empty() {
+                drop(index.ctx.docstore().delete_documents_except(&summaries, &needs.nodes).await);
+            }
         }
         result
     }
@@ -82,7 +87,7 @@ impl IndexHandle {
     /// [`Error::NoModel`], [`Error::Model`] and [`Error::OtherModel`] if nodes have to be embedded,
     /// [`Error::Unsupported`] for kinds that take no nodes; what the stores report.
     pub async fn insert_nodes(&self, nodes: Vec<Node>) -> Result<()> {
-        let insertion = kinds::plan(self, nodes, false).await?;
+        let insertion = Planner::new(self, false).plan(nodes).await?;
         self.apply(&insertion, &HashSet::new()).await.map(drop)
     }
 

@@ -10,6 +10,7 @@ mod models;
 mod objects;
 mod query;
 mod texts;
+mod tree;
 
 use indexstore::{DocumentSummary, IndexDict, IndexStruct, IndexStructData, KeywordTable};
 use indices::{

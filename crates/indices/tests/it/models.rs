@@ -1,11 +1,18 @@
-//! Models that the tests use.
+//! Models that the tests use, and indexes of all kinds that use them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures_util::stream::{BoxStream, StreamExt, iter};
-use indices::{Embedder, HashEmbedder, Llm, ModelError};
+use indices::{
+    DocumentSummaryIndex, Embedder, HashEmbedder, Index, KeywordTableIndex, Llm, ModelError,
+    MultiModalVectorStoreIndex, Result, SummaryIndex, TreeIndex, VectorStoreIndex,
+};
+use schema::Node;
+use storage_context::StorageContext;
+
+use crate::tree::Words;
 
 /// Counts the texts it embeds, has any name, and fails at one call.
 #[derive(Debug, Clone)]
@@ -134,4 +141,31 @@ impl Llm for TestLlm {
             })
             .boxed())
     }
+}
+
+/// The kinds of index that nodes are all there is to.
+pub(crate) const KINDS: [&str; 6] = ["vector", "summary", "keyword", "document summary", "tree", "multi-modal"];
+
+/// Builds an index of a kind from documents.
+pub(crate) async fn build(
+    ctx: &StorageContext,
+    kind: &str,
+    id: &str,
+    (embedder, llm): (TestEmbedder, Words),
+    documents: Vec<Node>,
+) -> Result<Index> {
+    Ok(match kind {
+        "vector" => VectorStoreIndex::builder(ctx).id(id).embedder(embedder).from_documents(documents).await?.into(),
+        "summary" => SummaryIndex::builder(ctx).id(id).from_documents(documents).await?.into(),
+        "keyword" => KeywordTableIndex::builder(ctx).id(id).from_documents(documents).await?.into(),
+        "document summary" => {
+            let builder = DocumentSummaryIndex::builder(ctx).id(id).embedder(embedder).llm(llm);
+            builder.from_documents(documents).await?.into()
+        }
+        "tree" => TreeIndex::builder(ctx).id(id).num_children(2).llm(llm).from_documents(documents).await?.into(),
+        _ => {
+            let builder = MultiModalVectorStoreIndex::builder(ctx).id(id).embedder(embedder);
+            builder.from_documents(documents).await?.into()
+        }
+    })
 }
