@@ -5,7 +5,7 @@ use raw_json::PyString;
 use schema::Node;
 
 use crate::identity::cosine;
-use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first, finish};
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first, unscored};
 use crate::{IndexHandle, Result, TreeIndex};
 
 impl TreeIndex {
@@ -40,7 +40,7 @@ enum Part {
 
 #[async_trait]
 impl Retriever for TreeRetriever {
-    async fn retrieve_bundle(&self, _query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
+    async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
         let index_struct = self.index.index_struct();
         let IndexStructData::Tree(graph) = &index_struct.data else { return Ok(Vec::new()) };
         let ids = match self.part {
@@ -48,7 +48,7 @@ impl Retriever for TreeRetriever {
             Part::Root => in_order(graph.root_nodes.iter()),
         };
         let nodes = self.index.fetch(&ids).await?;
-        Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })))
+        self.index.finish(query, unscored(nodes)).await
     }
 }
 
@@ -89,7 +89,7 @@ impl Retriever for TreeSelectLeafRetriever {
             }
             let below = |node: &Node| graph.node_id_to_children_ids.get(&node.id).filter(|below| !below.is_empty());
             if nodes.iter().all(|node| below(node).is_none()) {
-                return Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })));
+                return self.index.finish(query, unscored(nodes)).await;
             }
             // A leaf that was chosen beside summaries stays where it is. LlamaIndex drops it.
             let next = nodes.iter().flat_map(|node| match below(node) {
