@@ -57,6 +57,9 @@ enum Command {
         /// What the self-test's random choices start from
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Instead compare the splitters with the recorded answers in this file
+        #[arg(long, value_name = "FILE")]
+        splitters: Option<PathBuf>,
     },
     /// Feeds everything that reads texts with mutations of the corpus, for a bounded time. Needs a C++ compiler
     Fuzz {
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Features { all } => features::run(all),
         Command::Torture { install } => torture::run(install),
+        Command::Corpus { splitters: Some(file), .. } => corpus::splitters::compare(&file).and_then(corpus::demand),
         Command::Corpus { dirs, self_test: Some(alterations), seed, .. } => corpus::self_test(&dirs, alterations, seed),
         Command::Corpus { dirs, verbose, .. } => corpus::run(&dirs, verbose),
         Command::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
@@ -135,8 +139,9 @@ const ALTERATIONS_OF_TORTURE: usize = 5000;
 /// The corpus step of `test`: the comparison, and whether it would notice a wrong answer. Every answer counts as a
 /// test.
 fn corpus_step() -> Result<test::Counts> {
-    let counts = corpus::compare(&[], false)?;
+    let mut counts = corpus::compare(&[], false)?;
     corpus::self_test(&[], ALTERATIONS, 1)?;
+    counts += corpus::splitters::compare(&corpus_data::splitters(&root()))?;
     Ok(counts)
 }
 

@@ -69,7 +69,7 @@ pub use response::{Response, StreamingResponse};
 pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};
 pub use splitter::{
     Cl100kBase, JsonNodeParser, MarkdownNodeParser, NodeOptions, SentenceSplitter, SimpleFileNodeParser, SplitError,
-    SplitWith, TokenTextSplitter, Tokenizer,
+    SplitWith, TokenTextSplitter, Tokenizer, sentences,
 };
 pub use summary::{SummaryIndexEmbeddingRetriever, SummaryIndexRetriever};
 pub use synthesizer::{ResponseMode, ResponseSynthesizer};

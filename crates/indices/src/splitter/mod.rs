@@ -18,7 +18,7 @@ pub use json::JsonNodeParser;
 pub use markdown::MarkdownNodeParser;
 pub use nodes::NodeOptions;
 pub use sentence_splitter::SentenceSplitter;
-pub(crate) use sentences::sentences;
+pub use sentences::sentences;
 pub use simple_file::SimpleFileNodeParser;
 pub use split_with::SplitWith;
 pub use token_splitter::TokenTextSplitter;
