@@ -3,12 +3,16 @@
 use std::collections::HashSet;
 
 use indexmap::IndexSet;
-use indexstore::{IndexDict, IndexStructData};
+use indexstore::{IndexDict, IndexStructData, KeywordTable, KnowledgeGraph};
 use raw_json::PyString;
 use schema::Node;
 
 use crate::insertion::Insertion;
-use crate::{IndexHandle, Result, document_summary, empty, keyword_table, multi_modal, summary, tree, vector_store};
+use crate::leaving::OldNodes;
+use crate::{
+    IndexHandle, Result, document_summary, empty, keyword_table, knowledge_graph, multi_modal, property_graph, summary,
+    tree, vector_store,
+};
 
 /// Prepares nodes for insertion. `building` is whether the index is new.
 pub(crate) async fn plan(index: &IndexHandle, nodes: Vec<Node>, building: bool) -> Result<Insertion> {
@@ -19,9 +23,28 @@ pub(crate) async fn plan(index: &IndexHandle, nodes: Vec<Node>, building: bool) 
         IndexStructData::KeywordTable(_) => keyword_table::plan(index, &nodes).await,
         IndexStructData::DocumentSummary(_) => document_summary::plan(index, &nodes).await,
         IndexStructData::Multimodal(_) => multi_modal::plan(index, nodes).await,
+        IndexStructData::KnowledgeGraph(_) => knowledge_graph::plan(index, &nodes).await,
+        IndexStructData::PropertyGraph => property_graph::plan(index, &nodes, HashSet::new(), &HashSet::new()).await,
         IndexStructData::Tree(_) if building => tree::plan(index, &nodes).await,
         IndexStructData::Tree(_) => Err(index.unsupported("take more nodes", "build it anew with them")),
         _ => Err(index.unsupported("take nodes", "it is only loaded, and keeps what it has")),
+    }
+}
+
+/// Prepares the nodes of a document's new version. `old` are the nodes of all documents that are about to be updated.
+pub(crate) async fn plan_update(
+    index: &IndexHandle,
+    document: &PyString,
+    nodes: Vec<Node>,
+    old: &OldNodes,
+) -> Result<Insertion> {
+    match &index.index_struct().data {
+        IndexStructData::PropertyGraph => {
+            let replaced = old.get(document).cloned().unwrap_or_default();
+            let going = old.values().flatten().cloned().collect();
+            property_graph::plan(index, &nodes, replaced, &going).await
+        }
+        _ => plan(index, nodes, false).await,
     }
 }
 
@@ -36,6 +59,8 @@ pub(crate) fn check_deletable(index: &IndexHandle) -> Result<()> {
         IndexStructData::VectorStore(_)
         | IndexStructData::List { .. }
         | IndexStructData::KeywordTable(_)
+        | IndexStructData::KnowledgeGraph(_)
+        | IndexStructData::PropertyGraph
         | IndexStructData::DocumentSummary(_)
         | IndexStructData::Multimodal(_) => Ok(()),
         IndexStructData::Empty => Err(index.unsupported("delete nodes", "it has none")),
@@ -76,9 +101,10 @@ pub(crate) fn forget(data: &mut IndexStructData, gone: &HashSet<PyString>) -> Fo
             nodes.retain(|id| !gone.contains(id));
             forgotten.entries = before - nodes.len();
         }
-        IndexStructData::KeywordTable(keywords) => {
+        IndexStructData::KeywordTable(KeywordTable { table })
+        | IndexStructData::KnowledgeGraph(KnowledgeGraph { table, .. }) => {
             let mut went = HashSet::new();
-            keywords.table.retain(|_, nodes| {
+            table.retain(|_, nodes| {
                 nodes.retain(|id| {
                     let goes = gone.contains(id);
                     if goes {
@@ -124,7 +150,9 @@ pub(crate) fn vector_ids(data: &IndexStructData) -> IndexSet<PyString> {
 pub(crate) fn namespaces(data: &IndexStructData) -> &'static [&'static str] {
     use storage_context::{DEFAULT_NAMESPACE, IMAGE_NAMESPACE};
     match data {
-        IndexStructData::VectorStore(_) | IndexStructData::DocumentSummary(_) => &[DEFAULT_NAMESPACE],
+        IndexStructData::VectorStore(_) | IndexStructData::DocumentSummary(_) | IndexStructData::PropertyGraph => {
+            &[DEFAULT_NAMESPACE]
+        }
         IndexStructData::Multimodal(_) => &[DEFAULT_NAMESPACE, IMAGE_NAMESPACE],
         _ => &[],
     }

@@ -12,8 +12,10 @@ mod transformation;
 
 mod builder;
 mod delete;
+mod graph_change;
 mod insertion;
 mod kinds;
+mod leaving;
 mod needs;
 mod refresh;
 
@@ -23,14 +25,23 @@ mod vector_retriever;
 
 mod document_summary;
 mod empty;
+mod extracted;
 mod keyword_table;
 mod keywords;
+mod kg_extractor;
+mod kg_retriever;
+mod knowledge_graph;
 mod multi_modal;
 mod property_graph;
 mod summarize;
 mod summary;
 mod tree;
+mod vector_context_retriever;
 mod vector_store;
+
+mod capitalize;
+mod triplet_text;
+mod triplets;
 
 mod graph;
 mod load;
@@ -49,11 +60,14 @@ pub use index::{
 pub use index_retriever::IndexRetriever;
 pub use keyword_table::KeywordTableRetriever;
 pub use keywords::{KeywordExtractor, SimpleKeywords};
+pub use kg_extractor::{Extraction, ImplicitPathExtractor, KgExtractor, SimpleLlmPathExtractor};
+pub use kg_retriever::{KgRetrieverMode, KgTableRetriever};
 pub use load::{load_graph_from_storage, load_index_from_storage, load_indices_from_storage};
 pub use models::{Embedder, Llm, ModelError};
-pub use property_graph::VectorContextRetriever;
 pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};
 pub use summary::{SummaryIndexEmbeddingRetriever, SummaryIndexRetriever};
 pub use transformation::{Transformation, WholeDocuments};
 pub use tree::{TreeRetriever, TreeSelectLeafRetriever};
+pub use triplets::{LlmTripletExtractor, TripletExtractor, TripletFn};
+pub use vector_context_retriever::VectorContextRetriever;
 pub use vector_retriever::VectorIndexRetriever;

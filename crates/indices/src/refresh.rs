@@ -5,7 +5,9 @@ use schema::{Node, NodeRelationship};
 use storage_context::DEFAULT_NAMESPACE;
 use vectorstore::VectorStoreQuery;
 
+use crate::graph_change::GraphChange;
 use crate::insertion::Insertion;
+use crate::leaving::{Leaving, old_nodes};
 use crate::needs::Needs;
 use crate::{DeleteOptions, Deleted, DocstoreDelete, IndexHandle, Result, kinds};
 
@@ -29,7 +31,8 @@ impl IndexHandle {
         kinds::check_deletable(self)?;
         let (id, hash) = (document.id.clone(), document.hash()?);
         let nodes = self.transform(vec![document]).await?;
-        let insertion = kinds::plan(self, nodes, false).await?;
+        let old = old_nodes(self, vec![id.clone()]).await?;
+        let insertion = kinds::plan_update(self, &id, nodes, &old).await?;
         self.replace(&id, &hash, &insertion, options).await
     }
 
@@ -81,11 +84,13 @@ impl IndexHandle {
         if kinds::embeds(&self.index_struct().data) {
             identity = self.embed_nodes(&mut nodes).await?;
         }
+        let old = old_nodes(self, parts.iter().map(|(id, ..)| id.clone()).collect()).await?;
         let mut nodes = nodes.into_iter();
         let mut planned = Vec::with_capacity(parts.len());
         for (id, hash, len) in parts {
-            let mut insertion = kinds::plan(self, nodes.by_ref().take(len).collect(), false).await?;
-            insertion.identity = identity.take();
+            let nodes = nodes.by_ref().take(len).collect();
+            let mut insertion = kinds::plan_update(self, &id, nodes, &old).await?;
+            insertion.identity = identity.take().or(insertion.identity);
             planned.push((id, hash, insertion));
         }
         for (id, hash, insertion) in planned {
@@ -127,11 +132,18 @@ impl IndexHandle {
         let old_vectors = self.vectors_of(id, insertion).await?;
         old.retain(|node| !insertion.ids.contains(node));
         let forgotten = self.apply(insertion, &known).await?;
-        let needs = Needs::read(&self.ctx).await?;
-        let vectors = forgotten.vector_ids.iter().chain(&old).chain(&old_vectors);
+        let leaving = match &insertion.graph {
+            GraphChange::Extracted(new) => Leaving::with_update(self, &known, new).await?,
+            _ => Leaving::default(),
+        };
+        let needs = Needs::read_without(&self.ctx, &leaving.nodes).await?;
+        let of_nodes = old.iter().filter(|_| !matches!(insertion.graph, GraphChange::Extracted(_)));
+        let vectors = forgotten.vector_ids.iter().chain(of_nodes).chain(&old_vectors).chain(&leaving.entities);
         let vectors = vectors.filter(|id| !insertion.ids.contains(*id)).cloned();
         let vectors = self.delete_vectors(vectors, &needs).await?;
-        let mut deleted = Deleted { entries: forgotten.entries, vectors, ..Deleted::default() };
+        leaving.delete(self).await?;
+        let entries = forgotten.entries + leaving.chunks.len();
+        let mut deleted = Deleted { entries, vectors, ..Deleted::default() };
         match options.docstore {
             DocstoreDelete::Keep => store.set_document_hash(id, hash).await?,
             docstore => {

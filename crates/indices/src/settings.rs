@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use crate::{Embedder, KeywordExtractor, Llm, SimpleKeywords, Transformation, WholeDocuments};
+use crate::{
+    Embedder, KeywordExtractor, KgExtractor, Llm, SimpleKeywords, Transformation, TripletExtractor, WholeDocuments,
+};
 
 /// What an index works with beside its stores. None of it is stored, and nothing here is made by itself.
 #[derive(Debug, Clone)]
@@ -12,6 +14,14 @@ pub(crate) struct Settings {
     pub(crate) keywords: Arc<dyn KeywordExtractor>,
     /// Whether the document store gets the nodes even if the vector store keeps their texts.
     pub(crate) store_nodes_override: bool,
+    /// What finds triplets; without it the language model is asked.
+    pub(crate) triplets: Option<Arc<dyn TripletExtractor>>,
+    /// Whether a knowledge graph index embeds its triplets.
+    pub(crate) include_embeddings: bool,
+    /// What finds entities and relations; without it the language model is asked, and relationships are taken.
+    pub(crate) kg_extractors: Option<Vec<Arc<dyn KgExtractor>>>,
+    /// Whether a property graph index embeds its chunks and entities.
+    pub(crate) embed_kg_nodes: bool,
 }
 
 impl Default for Settings {
@@ -22,6 +32,10 @@ impl Default for Settings {
             transformations: vec![Arc::new(WholeDocuments)],
             keywords: Arc::new(SimpleKeywords),
             store_nodes_override: false,
+            triplets: None,
+            include_embeddings: false,
+            kg_extractors: None,
+            embed_kg_nodes: true,
         }
     }
 }

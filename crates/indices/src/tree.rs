@@ -4,6 +4,7 @@ use indexstore::{IndexGraph, IndexStructData};
 use raw_json::PyString;
 use schema::{MetadataMode, Node};
 
+use crate::graph_change::GraphChange;
 use crate::identity::cosine;
 use crate::insertion::{Insertion, ids};
 use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first, finish};
@@ -48,6 +49,7 @@ pub(crate) async fn plan(index: &IndexHandle, leaves: &[Node]) -> Result<Inserti
             }
         }),
         identity: None,
+        graph: GraphChange::None,
     })
 }
 
