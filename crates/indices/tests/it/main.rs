@@ -4,8 +4,10 @@
 mod change;
 mod faults;
 mod kinds;
+mod knowledge_graph;
 mod model;
 mod models;
+mod property_graph;
 mod texts;
 
 use indexstore::{DocumentSummary, IndexDict, IndexStruct, IndexStructData, KeywordTable};
