@@ -21,6 +21,8 @@ pub(crate) struct Extracted {
     pub(crate) relations: Vec<Relation>,
     /// The nodes that these take the place of.
     pub(crate) replaced: HashSet<PyString>,
+    /// Those and the others that are about to be replaced.
+    pub(crate) going: HashSet<PyString>,
 }
 
 /// The same without what is there already.
@@ -34,8 +36,8 @@ pub(crate) struct Settled {
 }
 
 impl Extracted {
-    /// Leaves out entities that are there, as whatever was found first, and nodes that are there as they are. What comes
-    /// from a replaced node does not count as being there.
+    /// Leaves out entities that are there, whatever they are there as, and nodes that are there as they are. What comes
+    /// from a node that is about to be replaced does not count as being there.
     pub(crate) async fn settle(&self, index: &IndexHandle) -> Result<Settled> {
         let graph = graph_of(index)?;
         let known = self.known(&**graph).await?;
@@ -71,9 +73,10 @@ impl Extracted {
             return Ok(known);
         }
         for node in graph.get(&NodeFilter::default().with_ids(ids)).await? {
-            if source(&node).is_some_and(|source| self.replaced.contains(source)) || self.replaced.contains(node.id()) {
+            if comes_from(&node, &self.replaced) {
                 known.replaced.insert(node.id().clone());
-            } else {
+            }
+            if !comes_from(&node, &self.going) {
                 // Only nodes of LlamaIndex can be rebuilt.
                 let hash = node.to_llama_node().ok().map(|node| node.hash()).transpose()?;
                 known.stays.insert(node.id().clone(), hash);
@@ -134,6 +137,11 @@ fn take_row(entity: &mut LabelledNode) -> Option<Node> {
 /// The node that something in a graph was found in.
 pub(crate) fn source(node: &LabelledNode) -> Option<&PyString> {
     node.property(TRIPLET_SOURCE_KEY).and_then(Value::as_str)
+}
+
+/// Whether a node of the graph is one of these of LlamaIndex, or was found in one.
+pub(crate) fn comes_from(node: &LabelledNode, nodes: &HashSet<PyString>) -> bool {
+    nodes.contains(node.id()) || source(node).is_some_and(|source| nodes.contains(source))
 }
 
 pub(crate) fn graph_of(index: &IndexHandle) -> Result<&Arc<dyn PropertyGraphStore>> {

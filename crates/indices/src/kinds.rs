@@ -24,7 +24,7 @@ pub(crate) async fn plan(index: &IndexHandle, nodes: Vec<Node>, building: bool) 
         IndexStructData::DocumentSummary(_) => document_summary::plan(index, &nodes).await,
         IndexStructData::Multimodal(_) => multi_modal::plan(index, nodes).await,
         IndexStructData::KnowledgeGraph(_) => knowledge_graph::plan(index, &nodes).await,
-        IndexStructData::PropertyGraph => property_graph::plan(index, &nodes, HashSet::new(), &HashSet::new()).await,
+        IndexStructData::PropertyGraph => property_graph::plan(index, &nodes, HashSet::new(), HashSet::new()).await,
         IndexStructData::Tree(_) if building => tree::plan(index, &nodes).await,
         IndexStructData::Tree(_) => Err(index.unsupported("take more nodes", "build it anew with them")),
         _ => Err(index.unsupported("take nodes", "it is only loaded, and keeps what it has")),
@@ -42,7 +42,7 @@ pub(crate) async fn plan_update(
         IndexStructData::PropertyGraph => {
             let replaced = old.get(document).cloned().unwrap_or_default();
             let going = old.values().flatten().cloned().collect();
-            property_graph::plan(index, &nodes, replaced, &going).await
+            property_graph::plan(index, &nodes, replaced, going).await
         }
         _ => plan(index, nodes, false).await,
     }

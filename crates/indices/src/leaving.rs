@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use indexstore::IndexStructData;
 use raw_json::{PyString, Value};
 
-use crate::extracted::{Extracted, graph_of, source};
+use crate::extracted::{Extracted, comes_from, graph_of};
 use crate::{IndexHandle, Result};
 
 /// The nodes of documents, by document. Empty for an index that is no property graph.
@@ -37,7 +37,7 @@ impl Leaving {
             let of_document = nodes.iter().filter(|node| document(node) == Some(whole));
             gone.extend(of_document.map(|node| node.id().clone()));
         }
-        let goes = |node: &LabelledNode| gone.contains(node.id()) || whole == Some(node.id());
+        let goes = |node: &LabelledNode| comes_from(node, &gone) || whole == Some(node.id());
         Self::collect(index, &nodes, &gone, goes, |_| false).await
     }
 
@@ -46,13 +46,9 @@ impl Leaving {
         let nodes = all_nodes(index).await?;
         let gone: HashSet<PyString> = old.union(&new.replaced).cloned().collect();
         let kept: HashSet<&PyString> = new.chunks.iter().map(|chunk| &chunk.id).chain(new.entities.keys()).collect();
-        let goes = |node: &LabelledNode| gone.contains(node.id()) && !kept.contains(node.id());
+        let goes = |node: &LabelledNode| comes_from(node, &gone) && !kept.contains(node.id());
         let relations: HashSet<Triplet> = new.relations.iter().map(|relation| cleaned(&relation.triplet())).collect();
-        let mut leaving =
-            Self::collect(index, &nodes, &gone, goes, |triplet| relations.contains(&cleaned(triplet))).await?;
-        leaving.nodes.retain(|id| !kept.contains(id));
-        leaving.entities.retain(|id| !kept.contains(id));
-        Ok(leaving)
+        Self::collect(index, &nodes, &gone, goes, |triplet| relations.contains(&cleaned(triplet))).await
     }
 
     /// What goes with an index that has been dropped: if it was the last over its graph, everything that is known to
@@ -71,12 +67,12 @@ impl Leaving {
         let chunks = || nodes.iter().filter(|node| node.property("_node_content").is_some());
         let gone: HashSet<PyString> = chunks().map(|chunk| chunk.id().clone()).collect();
         let documents: HashSet<&PyString> = chunks().filter_map(document).collect();
-        let goes = |node: &LabelledNode| gone.contains(node.id()) || documents.contains(node.id());
+        let goes = |node: &LabelledNode| comes_from(node, &gone) || documents.contains(node.id());
         Self::collect(index, &nodes, &gone, goes, |_| false).await
     }
 
-    /// `gone` are nodes of LlamaIndex, `goes` tells of nodes whether they go by themselves, `stays` of relations whether
-    /// they stay though they were found in a node that is gone.
+    /// `goes` tells which nodes of the graph go with `gone` ones of LlamaIndex, `stays` which relations stay though they
+    /// were found in one of those.
     async fn collect(
         index: &IndexHandle,
         nodes: &[LabelledNode],
@@ -87,7 +83,7 @@ impl Leaving {
         let mut leaving = Self::default();
         let mut staying = Vec::new();
         for node in nodes {
-            if !goes(node) && !source(node).is_some_and(|source| gone.contains(source)) {
+            if !goes(node) {
                 staying.push(node.id());
                 continue;
             }

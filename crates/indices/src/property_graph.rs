@@ -16,15 +16,15 @@ use crate::{
 };
 
 /// Nodes are kept in the graph as chunks, with the entities and relations that are found in them. `replaced` are the
-/// nodes that go when these are stored, `going` all that go soon.
+/// nodes that these take the place of, `going` those and the others that are about to be replaced.
 pub(crate) async fn plan(
     index: &IndexHandle,
     nodes: &[Node],
     replaced: HashSet<PyString>,
-    going: &HashSet<PyString>,
+    going: HashSet<PyString>,
 ) -> Result<Insertion> {
     let graph = graph_of(index)?;
-    let mut extracted = Extracted { replaced: going.clone(), ..Extracted::default() };
+    let mut extracted = Extracted { replaced, going, ..Extracted::default() };
     let extractors = extractors(index, nodes)?;
     for node in nodes {
         let mut chunk = node.clone();
@@ -57,7 +57,6 @@ pub(crate) async fn plan(
             index.vector_store(DEFAULT_NAMESPACE)?;
         }
     }
-    extracted.replaced = replaced;
     Ok(Insertion {
         rows: Vec::new(),
         documents: index.prepare(nodes, false)?,

@@ -18,12 +18,12 @@ fn theirs() -> Value {
     include_str!("data/knowledge_graph.json").parse::<RawJson>().unwrap().value()
 }
 
-/// Sentences of three parts with bars between them.
+/// Sentences and lines of three parts with bars between them.
 pub(crate) fn by_bars() -> impl TripletExtractor {
     TripletFn(|text: &str| {
-        let sentences =
-            text.split(". ").map(|sentence| sentence.trim_end_matches('.').split(" | ").collect::<Vec<_>>());
-        sentences.filter(|parts| parts.len() == 3).map(|parts| Triplet::new(parts[0], parts[1], parts[2])).collect()
+        let sentences = text.lines().flat_map(|line| line.split(". "));
+        let parts = sentences.map(|sentence| sentence.trim_end_matches('.').split(" | ").collect::<Vec<_>>());
+        parts.filter(|parts| parts.len() == 3).map(|parts| Triplet::new(parts[0], parts[1], parts[2])).collect()
     })
 }
 

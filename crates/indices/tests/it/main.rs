@@ -3,6 +3,7 @@
 
 mod change;
 mod faults;
+mod graph_faults;
 mod kinds;
 mod knowledge_graph;
 mod model;
