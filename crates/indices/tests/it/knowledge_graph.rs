@@ -12,7 +12,7 @@ use raw_json::{PyString, RawJson, Value};
 use schema::Node;
 use storage_context::StorageContext;
 
-use crate::models::{Answer, Keywords, SumEmbedder};
+use crate::models::{Answer, Keywords, SumEmbedder, TestEmbedder};
 
 fn theirs() -> Value {
     include_str!("data/knowledge_graph.json").parse::<RawJson>().unwrap().value()
@@ -181,6 +181,32 @@ fn a_question_s_words_are_found_in_any_case() {
         );
         let found = index.as_retriever().top_k(1).retrieve("llama").await.unwrap();
         assert_eq!((found.len(), facts(&found[1]).is_some()), (2, true));
+    });
+}
+
+#[test]
+fn a_keyword_brings_three_nodes() {
+    block_on(async {
+        let ctx = StorageContext::in_memory();
+        let index = built(&ctx).await;
+        let retriever = index.as_retriever().mode(KgRetrieverMode::Keyword);
+        assert_eq!(names(&retriever.retrieve("maize").await.unwrap()), ["a", "b", "c"]);
+        assert_eq!(names(&retriever.retrieve("maize colca").await.unwrap()), ["a", "b", "c", "e"]);
+    });
+}
+
+#[test]
+fn each_triplet_is_embedded_once() {
+    block_on(async {
+        let ctx = StorageContext::in_memory();
+        let embedder = TestEmbedder::new("m", 8);
+        let builder = KnowledgeGraphIndex::builder(&ctx).triplet_extractor(by_bars()).include_embeddings(true);
+        let builder = builder.embedder(embedder.clone());
+        let index = builder.from_nodes(vec![node("a", "A | R | B. A | R | B", "d"), node("b", "A | R | B", "d")]).await;
+        let index = index.unwrap();
+        assert_eq!(embedder.texts(), 2, "the triplet, and the sentence that is remembered");
+        index.insert_nodes(vec![node("c", "A | R | B. B | R | A", "d")]).await.unwrap();
+        assert_eq!((embedder.texts(), known(&index).embedding_dict.len()), (3, 2));
     });
 }
 

@@ -379,6 +379,30 @@ fn an_update_under_the_same_ids_leaves_nothing_old() {
     });
 }
 
+/// Only relations, between names.
+#[derive(Debug)]
+struct RelationsAlone;
+
+#[async_trait]
+impl KgExtractor for RelationsAlone {
+    async fn extract(&self, node: &Node) -> Result<Extraction, ModelError> {
+        let found = ByWords.extract(node).await?;
+        Ok(Extraction { entities: Vec::new(), ..found })
+    }
+}
+
+#[test]
+fn ends_that_only_the_old_version_told_of_stay_without_what_it_told() {
+    block_on(async {
+        let g = Graph::new();
+        let index = g.index(&[("x", "Ada knows Bob")]).await.with_kg_extractors(vec![Arc::new(RelationsAlone)]);
+        index.update_ref_doc(document("x", "Ada hates Bob")).await.unwrap();
+        assert_eq!(g.triplets(), "Ada-hates-Bob");
+        let ada = g.graph.get(&NodeFilter::default().with_ids(["Ada"]));
+        assert_eq!(ada, [LabelledNode::entity("Ada")]);
+    });
+}
+
 /// Makes of each document the node `n`.
 #[derive(Debug)]
 struct SameId;
