@@ -77,8 +77,8 @@ impl LabelledNode {
         self
     }
 
-    /// Reads the JSON that LlamaIndex makes of a node: with a `name` an entity, with `text` and `id_` a chunk. `None` if
-    /// it is neither, or has a field of the wrong type.
+    /// Reads the JSON that LlamaIndex makes of a node: with a `name` an entity, with `text` and `id_` a chunk. `None`
+    /// if it is neither, or has a field of the wrong type.
     pub fn from_value(value: &Value) -> Option<Self> {
         let stored = StoredNode::from_raw(RawJson::from(value)).ok()?;
         let id = match stored.shape {

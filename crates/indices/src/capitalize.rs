@@ -7,8 +7,8 @@ pub(crate) fn capitalize(text: &str) -> String {
     title_case(first) + &lower[first_in_lower..]
 }
 
-/// Title case by Unicode's rules. Where it is not the upper case, it mostly is the upper case with its further characters
-/// in lower case.
+/// Title case by Unicode's rules. Where it is not the upper case, it mostly is the upper case with its further
+/// characters in lower case.
 fn title_case(c: char) -> String {
     const DIGRAPHS: [(char, char); 4] =
         [('\u{1C4}', '\u{1C6}'), ('\u{1C7}', '\u{1C9}'), ('\u{1CA}', '\u{1CC}'), ('\u{1F1}', '\u{1F3}')];

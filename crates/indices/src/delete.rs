@@ -61,7 +61,8 @@ impl IndexHandle {
 
     /// Deletes nodes: first from the index, then their vectors, then from the document store. A vector that another
     /// index lists stays. From a property graph go their chunks, with the entities, relations and vectors of what was
-    /// found in them; the triplets of a knowledge graph stay, since nobody knows where they were found. Deleting again deletes nothing and is no error; where a store failed half-way, it goes on.
+    /// found in them; the triplets of a knowledge graph stay, since nobody knows where they were found. Deleting again
+    /// deletes nothing and is no error; where a store failed half-way, it goes on.
     ///
     /// # Errors
     /// [`Error::Unsupported`](crate::Error::Unsupported) for kinds that cannot, and what the stores report.
@@ -113,8 +114,8 @@ impl IndexHandle {
     /// Deletes the index with all that only it used: its struct and what is remembered of its model, then its vectors,
     /// then its nodes, and of a property graph that no other index is over, the chunks and what was found in them. What
     /// another index needs stays; so do triplets in a graph store and entities of which no source is known, which are
-    /// nobody's, and the vectors of a store that keeps texts, of which nobody knows whose they are. If a store failed half-way, dropping
-    /// the index again goes on.
+    /// nobody's, and the vectors of a store that keeps texts, of which nobody knows whose they are. If a store failed
+    /// half-way, dropping the index again goes on.
     ///
     /// # Errors
     /// What the stores report.

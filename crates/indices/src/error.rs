@@ -123,7 +123,8 @@ pub enum Error {
     },
     /// A node has something in its metadata where LlamaIndex's transformations leave entities or relations.
     #[error(
-        "node '{node}' has something under '{key}' in its metadata that is no list of what was found in it; rename the key"
+        "node '{node}' has something under '{key}' in its metadata that is no list of what was found in it; \
+         rename the key"
     )]
     NothingExtracted {
         /// The node.

@@ -29,8 +29,8 @@ impl IndexHandle {
         Ok(identity)
     }
 
-    /// Embeds texts. Returns their embeddings, with what is to be remembered of the model, if nothing is so far. Without
-    /// texts no model is asked for.
+    /// Embeds texts. Returns their embeddings, with what is to be remembered of the model, if nothing is so far.
+    /// Without texts no model is asked for.
     pub(crate) async fn embed_texts(
         &self,
         texts: &[String],

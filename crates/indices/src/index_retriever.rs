@@ -5,9 +5,9 @@ use crate::{Embedder, Index, Result};
 
 impl Index {
     /// Finds nodes as this kind of index does by default: a vector store index those nearest to a question, a summary
-    /// index all, a keyword table those with most of its keywords, a document summary index those of the nearest summary,
-    /// a tree the leaf it comes to from the top, a knowledge graph the triplets around its keywords and the nodes they
-    /// come from, a property graph what is known around the nearest entities, an empty index none.
+    /// index all, a keyword table those with most of its keywords, a document summary index those of the nearest
+    /// summary, a tree the leaf it comes to from the top, a knowledge graph the triplets around its keywords and the
+    /// nodes they come from, a property graph what is known around the nearest entities, an empty index none.
     pub fn as_retriever(&self) -> IndexRetriever {
         IndexRetriever { index: self.clone(), top_k: None }
     }

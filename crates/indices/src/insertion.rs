@@ -79,7 +79,8 @@ impl Insertion {
 
 impl IndexHandle {
     /// Inserts nodes: into the vector store those of an index that has embeddings, then into the document store, then
-    /// what a graph index found in them into the graph store, then into the index. Nodes with ids that are there are replaced.
+    /// what a graph index found in them into the graph store, then into the index. Nodes with ids that are there are
+    /// replaced.
     ///
     /// Everything that the nodes can make fail is done before anything is changed. If a store fails, what was stored
     /// before belongs to no index, vectors are taken back if possible, and inserting the nodes again completes it.

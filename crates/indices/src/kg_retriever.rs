@@ -30,7 +30,8 @@ pub enum KgRetrieverMode {
     Keyword,
     /// By the embeddings of triplets.
     Embedding,
-    /// In both ways, each triplet once.
+    /// In both ways. At most 30 triplets are told, the longest first; those that were found in both ways are told in
+    /// both spellings, as a list and as a tuple.
     Hybrid,
 }
 

@@ -11,8 +11,8 @@ use crate::{IndexHandle, Result};
 /// The nodes of documents, by document. Empty for an index that is no property graph.
 pub(crate) type OldNodes = IndexMap<PyString, HashSet<PyString>>;
 
-/// What goes from a property graph with nodes of LlamaIndex: their chunks, the entities and relations that were found in
-/// them, and what stood for their documents. Nothing, for an index that is no property graph.
+/// What goes from a property graph with nodes of LlamaIndex: their chunks, the entities and relations that were found
+/// in them, and what stood for their documents. Nothing, for an index that is no property graph.
 #[derive(Debug, Default)]
 pub(crate) struct Leaving {
     /// All nodes of the graph that go.
@@ -71,8 +71,8 @@ impl Leaving {
         Self::collect(index, &nodes, &gone, goes, |_| false).await
     }
 
-    /// `goes` tells which nodes of the graph go with `gone` ones of LlamaIndex, `stays` which relations stay though they
-    /// were found in one of those.
+    /// `goes` tells which nodes of the graph go with `gone` ones of LlamaIndex, `stays` which relations stay though
+    /// they were found in one of those.
     async fn collect(
         index: &IndexHandle,
         nodes: &[LabelledNode],

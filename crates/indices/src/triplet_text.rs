@@ -58,6 +58,7 @@ fn read_hex(chars: &mut std::str::Chars<'_>, digits: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     #[test]
@@ -80,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_tuple_is_read(parts in proptest::collection::vec(proptest::collection::vec(0_u32..0x11_0000, 0..6), 3)) {
+        fn every_tuple_is_read(parts in vec(vec(0_u32..0x11_0000, 0..6), 3)) {
             let [subject, relation, object] =
                 [0, 1, 2].map(|at: usize| PyString::from_code_points(parts[at].iter().copied()));
             let triplet = Triplet { subject, relation, object };

@@ -84,9 +84,9 @@ impl LlmTripletExtractor {
 impl TripletExtractor for LlmTripletExtractor {
     async fn extract(&self, text: &str) -> Result<Vec<Triplet>, ModelError> {
         let prompt = format!(
-            "Say what the text below states, as at most {max} facts. Write each fact on a line of its own, as three names \
-             in parentheses: (subject, relation, object). Leave out words such as 'the', and facts that need more than \
-             three names.\n\n\
+            "Say what the text below states, as at most {max} facts. Write each fact on a line of its own, as three \
+             names in parentheses: (subject, relation, object). Leave out words such as 'the', and facts that need more \
+             than three names.\n\n\
              Text: Llamas are kept by Rosa, who lives in Cusco.\n\
              (Rosa, keeps, llamas)\n\
              (Rosa, lives in, Cusco)\n\n\

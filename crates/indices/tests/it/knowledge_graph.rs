@@ -372,3 +372,15 @@ fn damage_in_a_struct_is_named() {
         assert_eq!(ctx.to_dict().unwrap(), before);
     });
 }
+
+#[test]
+fn everything_may_be_done_on_any_thread() {
+    fn check<T: Send>(_: &T) {}
+    let ctx = StorageContext::in_memory();
+    let index = block_on(KnowledgeGraphIndex::builder(&ctx).from_nodes(Vec::new())).unwrap();
+    check(&index.upsert_triplet(Triplet::new("A", "R", "B")));
+    check(&index.add_node(["A"], Node::text("x")));
+    check(&index.upsert_triplet_and_node(Triplet::new("A", "R", "B"), Node::text("x")));
+    check(&index.delete_triplet(&Triplet::new("A", "R", "B")));
+    check(&index.as_retriever().retrieve("x"));
+}

@@ -190,7 +190,8 @@ fn what_is_found_is_what_llama_index_finds() {
                 _ => panic!("{result}"),
             });
             let mut expected: Vec<_> = expected.collect();
-            (ours.sort(), expected.sort());
+            ours.sort();
+            expected.sort();
             assert_eq!(ours, expected, "{query} {top_k}");
         }
     });
