@@ -214,6 +214,31 @@ pub enum Error {
         /// What it answered with.
         vector: PyString,
     },
+    /// A transformation of an ingestion pipeline failed.
+    #[error("a transformation of '{document}' failed")]
+    Ingestion {
+        /// The document or node.
+        document: PyString,
+        /// What it reports.
+        source: ModelError,
+    },
+    /// An entry of a cache that cannot be read.
+    #[error("the cache's entry '{key}' cannot be read: {problem}; clear the cache")]
+    DamagedCache {
+        /// Its key.
+        key: PyString,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A key-value store failed.
+    #[error(transparent)]
+    Kv(#[from] kv_core::Error),
+    /// A place that cannot be read or written.
+    #[error(transparent)]
+    Persist(#[from] persist::Error),
+    /// What was given for a place is none.
+    #[error(transparent)]
+    Place(#[from] fs_backends::Error),
     /// A node that cannot be embedded or stored.
     #[error(transparent)]
     Node(#[from] schema::Error),

@@ -33,6 +33,7 @@ mod synthesizer;
 mod document_summary;
 mod empty;
 mod extracted;
+mod ingestion;
 mod keyword_table;
 mod keywords;
 mod kg_extractor;
@@ -69,6 +70,7 @@ pub use index::{
     OtherIndex, PandasIndex, PropertyGraphIndex, SqlStructStoreIndex, SummaryIndex, TreeIndex, VectorStoreIndex,
 };
 pub use index_retriever::IndexRetriever;
+pub use ingestion::{DocstoreStrategy, EmbedNodes, Ingested, IngestionCache, IngestionPipeline, IngestionProgress};
 pub use keyword_table::KeywordTableRetriever;
 pub use keywords::{KeywordExtractor, LlmKeywords, RakeKeywords, SimpleKeywords};
 pub use kg_extractor::{Extraction, ImplicitPathExtractor, KgExtractor, SimpleLlmPathExtractor};

@@ -68,4 +68,8 @@ impl Transformation for JsonNodeParser {
     async fn transform(&self, documents: Vec<Node>) -> Result<Vec<Node>, ModelError> {
         Ok(nodes::parse(&documents, &self.options, |document| self.parts(document))?)
     }
+
+    fn cache_settings(&self) -> Option<String> {
+        self.options.has_random_ids().then(|| format!("{self:?}"))
+    }
 }

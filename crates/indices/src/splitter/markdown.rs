@@ -122,4 +122,8 @@ impl Transformation for MarkdownNodeParser {
     async fn transform(&self, documents: Vec<Node>) -> Result<Vec<Node>, ModelError> {
         Ok(nodes::parse(&documents, &self.options, |document| Ok::<_, SplitError>(self.parts(document)))?)
     }
+
+    fn cache_settings(&self) -> Option<String> {
+        self.options.has_random_ids().then(|| format!("{self:?}"))
+    }
 }

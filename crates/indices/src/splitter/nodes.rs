@@ -63,6 +63,11 @@ impl NodeOptions {
         Self { id_func: None, ..self.clone() }
     }
 
+    /// Whether nobody else makes the ids, of whom nothing is known.
+    pub(crate) fn has_random_ids(&self) -> bool {
+        self.id_func.is_none()
+    }
+
     pub(crate) fn includes_metadata(&self) -> bool {
         self.include_metadata
     }

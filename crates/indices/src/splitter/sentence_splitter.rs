@@ -169,6 +169,10 @@ impl Transformation for SentenceSplitter {
             Ok(chunks.into_iter().map(Part::from).collect())
         })?)
     }
+
+    fn cache_settings(&self) -> Option<String> {
+        self.options.has_random_ids().then(|| format!("{self:?}"))
+    }
 }
 
 pub(crate) fn check_sizes(chunk_size: usize, chunk_overlap: usize) -> Result<(), SplitError> {

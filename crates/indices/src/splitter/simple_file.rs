@@ -53,4 +53,8 @@ impl Transformation for SimpleFileNodeParser {
         nodes::relate(&documents, &mut all, &self.options)?;
         Ok(all)
     }
+
+    fn cache_settings(&self) -> Option<String> {
+        self.options.has_random_ids().then(|| format!("{self:?}"))
+    }
 }

@@ -140,4 +140,8 @@ impl Transformation for TokenTextSplitter {
             Ok(chunks.into_iter().map(Part::from).collect())
         })?)
     }
+
+    fn cache_settings(&self) -> Option<String> {
+        self.options.has_random_ids().then(|| format!("{self:?}"))
+    }
 }

@@ -5,6 +5,7 @@ mod change;
 mod faults;
 mod graph_faults;
 mod graphs;
+mod ingestion;
 mod kinds;
 mod knowledge_graph;
 mod model;
