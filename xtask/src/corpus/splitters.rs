@@ -58,6 +58,13 @@ pub(crate) fn compare(file: &Path) -> Result<Counts> {
     Ok(counts)
 }
 
+/// The texts that this repository's records are about.
+pub(crate) fn texts() -> Result<Vec<String>> {
+    let recorded = crate::corpus_data::read_text(&crate::corpus_data::splitters(&crate::root()))?;
+    let recorded = untag(&recorded.parse::<RawJson>()?.value());
+    Ok(list(&recorded, "texts").iter().map(|record| told(record, "text")).collect())
+}
+
 struct Recorded<'a> {
     all: &'a Value,
     texts: Vec<Value>,
