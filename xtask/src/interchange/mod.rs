@@ -2,13 +2,18 @@
 //! and on each other's files, and everything must come out the same.
 
 mod apply;
+mod apply_indexes;
 mod cast;
 mod compare;
+mod existing;
+mod indexes;
+mod models;
 mod nodes;
 mod operations;
 mod plan;
 mod python;
 mod questions;
+mod renaming;
 mod request;
 mod scenario;
 mod searches;
@@ -185,7 +190,9 @@ impl Workplace {
 
     /// Tells of a failing plan: the smallest that fails, how, and what repeats it.
     fn report(&mut self, seed: u64, plan: Plan, error: &anyhow::Error, keep: Option<&Path>) -> Result<String> {
-        let smallest = shrink::shrink(plan, |plan| self.carry_out(plan, &mut Tamper::nothing()).is_err());
+        let smallest = shrink::shrink(plan, |plan| {
+            plan.is_well_defined() && self.carry_out(plan, &mut Tamper::nothing()).is_err()
+        });
         let mut report = format!("seed {seed} differs:\n{smallest}");
         report += &match self.carry_out(&smallest, &mut Tamper::nothing()) {
             Ok(_) => format!("it differs no more. Before: {}", printable(error)),

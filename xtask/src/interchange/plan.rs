@@ -1,6 +1,7 @@
 use colca::raw_json::{Dialect, Value, to_json};
 
 use super::cast::Cast;
+use super::existing::Existing;
 use super::operations::{beginnings, operation};
 use super::questions::questions;
 use crate::random::Random;
@@ -28,6 +29,12 @@ impl Plan {
         let then = random.list(m, |random| operation(random, &mut cast));
         let questions = questions(&mut random, &cast);
         Self { property_graph: cast.property_graph, first, then, questions }
+    }
+
+    /// Whether all operations still have what they need, and all questions one right answer.
+    pub(super) fn is_well_defined(&self) -> bool {
+        let existing = Existing::after(self.first.iter().chain(&self.then));
+        existing.is_some_and(|existing| self.questions.iter().all(|question| existing.can_tell(question)))
     }
 
     /// The first operations, those after, or the questions.
@@ -65,6 +72,13 @@ mod tests {
         let plan = |seed| Plan::random(seed).to_string();
         assert_eq!(plan(5), plan(5));
         assert_ne!(plan(5), plan(6));
+    }
+
+    #[test]
+    fn every_plan_is_well_defined() {
+        for seed in 0..200 {
+            assert!(Plan::random(seed).is_well_defined(), "seed {seed}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod chat;
 mod context;
-mod det_embedding;
+pub(crate) mod det_embedding;
 pub(crate) mod docstore;
 mod graphs;
 mod index_ops;

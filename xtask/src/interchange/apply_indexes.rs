@@ -1,0 +1,155 @@
+//! Operations and questions put to our indexes. Each is loaded anew for each of them.
+
+use std::sync::Arc;
+
+use colca::indices::{IndexBuilder, IndexKind, KeywordExtractor, SimpleKeywords, TreeIndex};
+use colca::prelude::*;
+
+use super::apply::{Answer, nothing, numbers, query_mode, told, unknown};
+use super::models::{Chunks, MarksLlm, embedder, image_embedder};
+use super::request::Request;
+use super::values::object;
+use crate::corpus::areas::docstore::ref_doc_info;
+
+pub(super) async fn answer(ctx: &StorageContext, name: &str, request: &Request<'_>) -> Answer {
+    if name == "indexes.all" {
+        let all = load_indices_from_storage(ctx, None).await.map_err(told)?;
+        let line = |index: &Index| Value::from(vec![index.index_id(), index.class_name().into()]);
+        return Ok(Value::Array(all.iter().map(line).collect()));
+    }
+    if name == "indexes.build" {
+        return match request.text("kind")?.to_str() {
+            Some("vector_store") => build(VectorStoreIndex::builder(ctx), request).await,
+            Some("list") => build(SummaryIndex::builder(ctx), request).await,
+            Some("keyword_table") => build(KeywordTableIndex::builder(ctx), request).await,
+            Some("document_summary") => build(DocumentSummaryIndex::builder(ctx), request).await,
+            Some("tree") => build(TreeIndex::builder(ctx), request).await,
+            Some("multimodal") => build(MultiModalVectorStoreIndex::builder(ctx), request).await,
+            Some("empty") => build(EmptyIndex::builder(ctx), request).await,
+            _ => Err("there is no such kind of index".to_owned()),
+        };
+    }
+    let id = request.text("id")?.to_string();
+    let index = load_index_from_storage(ctx, Some(&id)).await.map_err(told)?;
+    let index = index.with_embedder(embedder()).with_llm(MarksLlm).with_transformations(vec![Arc::new(Chunks)]);
+    let docstore = if request.flag("always") { DocstoreDelete::Always } else { DocstoreDelete::Keep };
+    let options = DeleteOptions::docstore(docstore);
+    let always = DeleteOptions::docstore(DocstoreDelete::Always);
+    match name {
+        "indexes.insert" => nothing(index.insert(document(request.part("document"))?).await),
+        "indexes.insert_nodes" => nothing(index.insert_nodes(request.nodes()?).await),
+        "indexes.update" => nothing(index.update_ref_doc_with(document(request.part("document"))?, always).await),
+        "indexes.refresh" => {
+            Ok(index.refresh_ref_docs_with(documents(request)?, always).await.map_err(told)?.into())
+        }
+        "indexes.delete_nodes" => nothing(index.delete_nodes_with(&request.texts("node_ids")?, options).await),
+        "indexes.delete_document" => nothing(index.delete_ref_doc_with(request.text("ref_doc_id")?, options).await),
+        "indexes.rename" => nothing(index.set_index_id(request.text("to")?).await),
+        "indexes.summarize" => nothing(index.set_summary(request.text("summary")?).await),
+        "indexes.summary" => Ok(index.summary().unwrap_or_else(|| "None".into()).into()),
+        "indexes.documents" => {
+            let infos = index.ref_doc_info().await.map_err(told)?;
+            Ok(infos.iter().map(|(id, info)| (id, ref_doc_info(info))).collect())
+        }
+        "indexes.retrieve" => retrieve(&index, request).await,
+        _ => Err(unknown(name)),
+    }
+}
+
+async fn build<T: IndexKind>(builder: IndexBuilder<T>, request: &Request<'_>) -> Answer {
+    let builder = builder
+        .id(request.text("id")?)
+        .embedder(embedder())
+        .llm(MarksLlm)
+        .transformations(vec![Arc::new(Chunks)]);
+    match request.part("documents") {
+        Value::Null => nothing(builder.from_nodes(request.nodes()?).await),
+        _ => nothing(builder.from_documents(documents(request)?).await),
+    }
+}
+
+fn documents(request: &Request<'_>) -> Result<Vec<Node>, String> {
+    request.part("documents").as_array().unwrap_or_default().iter().map(document).collect()
+}
+
+/// A document from its fields.
+pub(super) fn document(given: &Value) -> Result<Node, String> {
+    let given = Request(given);
+    let mut document = Node::document(given.text("text")?).with_id(given.text("id_")?);
+    document.metadata = given.object("metadata");
+    document.excluded_embed_metadata_keys = given.texts_or_none("excluded_embed_metadata_keys")?;
+    document.excluded_llm_metadata_keys = given.texts_or_none("excluded_llm_metadata_keys")?;
+    Ok(document)
+}
+
+async fn retrieve(index: &Index, request: &Request<'_>) -> Answer {
+    let options = Request(request.part("options"));
+    let question = request.text("query")?.to_string();
+    let mut query = QueryBundle::from(question.as_str());
+    query.embedding = numbers(request.part("embedding"));
+    let mode = options.part("retriever_mode").as_str().and_then(PyString::to_str);
+    let top_k = |default: i64| match options.0.get("similarity_top_k") {
+        Some(_) => options.number("similarity_top_k"),
+        None => Some(default),
+    };
+    let found = match (index, mode) {
+        (Index::VectorStore(index), _) => {
+            let given = Request(options.part("vector_store_kwargs"));
+            let mut retriever = index.as_retriever().top_k(top_k(2));
+            if let Some(mode) = options.0.get("vector_store_query_mode") {
+                retriever = retriever.mode(query_mode(mode)?).mmr_threshold(given.part("mmr_threshold").as_f64());
+            }
+            if let Some(filters) = options.selection()?.filters {
+                retriever = retriever.filters(filters);
+            }
+            retriever.retrieve_bundle(&query).await
+        }
+        (Index::Summary(index), Some("embedding")) => {
+            index.embedding_retriever().top_k(top_k(1)).retrieve_bundle(&query).await
+        }
+        (Index::DocumentSummary(index), _) => index.as_retriever().top_k(top_k(1)).retrieve_bundle(&query).await,
+        (Index::Tree(index), Some("all_leaf")) => index.all_leaf_retriever().retrieve_bundle(&query).await,
+        (Index::Tree(index), Some("root")) => index.root_retriever().retrieve_bundle(&query).await,
+        (Index::Tree(index), _) => {
+            let factor = options.size("child_branch_factor").unwrap_or(1);
+            index.select_leaf_embedding_retriever().child_branch_factor(factor).retrieve_bundle(&query).await
+        }
+        (Index::MultiModal(index), _) if *request.text("find")? == *"text_to_image_retrieve" => {
+            let query = query.with_embedding(image_embedder().embed(&question));
+            index.image_retriever().top_k(options.number("image_similarity_top_k").or(Some(2))).retrieve_bundle(&query).await
+        }
+        (Index::MultiModal(index), _) => index.as_retriever().top_k(top_k(2)).retrieve_bundle(&query).await,
+        (Index::KeywordTable(index), _) => {
+            let max = options.size("max_keywords_per_query").unwrap_or(10);
+            let top_k = options.size("num_chunks_per_query").unwrap_or(10);
+            let retriever = index.as_retriever().max_keywords(max).top_k(top_k);
+            let mut found = retriever.retrieve_bundle(&query).await.map_err(told)?;
+            count_keywords(index, &question, max, &mut found).await?;
+            Ok(found)
+        }
+        _ => index.as_retriever().retrieve_bundle(&query).await,
+    };
+    let found = found.map_err(told)?;
+    let ids: Vec<PyString> = found.iter().map(|found| found.node.id.clone()).collect();
+    let scores: Vec<Option<f64>> = found.iter().map(|found| found.score).collect();
+    Ok(object([("ids", ids.into()), ("similarities", Value::Array(scores.into_iter().map(Value::from).collect()))]))
+}
+
+/// Tells of each node how many of the question's keywords it has: they are counted, but not told.
+async fn count_keywords(
+    index: &KeywordTableIndex,
+    question: &str,
+    max: usize,
+    found: &mut [NodeWithScore],
+) -> Result<(), String> {
+    let keywords = SimpleKeywords.extract(question, max).await.map_err(told)?;
+    let index_struct = index.index_struct();
+    let IndexStructData::KeywordTable(known) = &index_struct.data else { return Ok(()) };
+    for found in found {
+        let has = |keyword: &&String| {
+            known.table.get(keyword.as_bytes()).is_some_and(|nodes| nodes.contains(&found.node.id))
+        };
+        found.score = Some(keywords.iter().filter(has).count() as f64);
+    }
+    Ok(())
+}

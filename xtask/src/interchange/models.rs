@@ -1,0 +1,76 @@
+//! The models that both sides work with, the same as in `driver.py`. Their answers follow from the texts alone.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use colca::indices::ModelError;
+use colca::prelude::*;
+use colca::schema::{RelatedNodes, TextContent};
+
+use crate::corpus::areas::det_embedding::DetEmbedding;
+
+/// How many numbers the embedding of a text has, and that of an image.
+pub(super) const DIMENSIONS: usize = 8;
+pub(super) const DIMENSIONS_OF_IMAGES: usize = 4;
+
+/// Embeds texts.
+pub(super) fn embedder() -> DetEmbedding {
+    DetEmbedding::new(DIMENSIONS, "text")
+}
+
+/// Embeds questions for images.
+pub(super) fn image_embedder() -> DetEmbedding {
+    DetEmbedding::new(DIMENSIONS_OF_IMAGES, "image")
+}
+
+/// Tells which marks are in the prompt: words that end in a digit. So the prompt's own words do not matter.
+#[derive(Debug)]
+pub(super) struct MarksLlm;
+
+#[async_trait]
+impl Llm for MarksLlm {
+    fn model_name(&self) -> &str {
+        "marks"
+    }
+
+    async fn complete(&self, prompt: &str) -> Result<String, ModelError> {
+        let words = prompt.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit());
+        let is_mark = |word: &&str| {
+            word.starts_with(|c: char| c.is_ascii_lowercase()) && word.ends_with(|c: char| c.is_ascii_digit())
+        };
+        let marks: BTreeSet<&str> = words.filter(is_mark).collect();
+        Ok(std::iter::once("about").chain(marks).collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// Makes a node of each part of a document, with an id that tells the document, its version and the place.
+#[derive(Debug)]
+pub(super) struct Chunks;
+
+#[async_trait]
+impl Transformation for Chunks {
+    async fn transform(&self, documents: Vec<Node>) -> Result<Vec<Node>, ModelError> {
+        let mut nodes = Vec::new();
+        for document in &documents {
+            nodes.extend(chunks(document)?);
+        }
+        Ok(nodes)
+    }
+}
+
+/// The nodes of a document.
+pub(super) fn chunks(document: &Node) -> colca::schema::Result<Vec<Node>> {
+    let hash = document.hash()?;
+    let source = document.as_related_node_info()?;
+    let text = document.text_content().to_string();
+    let parts = text.split("\n\n").enumerate();
+    let node = |(at, part): (usize, &str)| Node {
+        metadata: document.metadata.clone(),
+        excluded_embed_metadata_keys: document.excluded_embed_metadata_keys.clone(),
+        excluded_llm_metadata_keys: document.excluded_llm_metadata_keys.clone(),
+        relationships: [(NodeRelationship::Source, RelatedNodes::One(source.clone()))].into(),
+        ..Node::new(NodeContent::Text(TextContent::new(part)))
+            .with_id(PyString::concat([&document.id, &format!(":{}:{at}", &hash[..8]).into()]))
+    };
+    Ok(parts.map(node).collect())
+}
