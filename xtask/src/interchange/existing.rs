@@ -10,7 +10,7 @@ use colca::indices::{KeywordExtractor, SimpleKeywords};
 use colca::prelude::*;
 
 use super::apply_indexes::document;
-use super::models::chunks;
+use super::models::{MarksLlm, chunks};
 use super::request::Request;
 
 /// The state that operations lead to.
@@ -26,8 +26,8 @@ pub(super) struct Existing {
     hashes: HashMap<PyString, String>,
     /// The vectors in the store for texts, with their documents.
     vectors: HashMap<PyString, Option<PyString>>,
-    /// How many summaries language models have written.
-    summaries: usize,
+    /// What the language model has written of documents so far, as it is embedded.
+    summaries: BTreeSet<PyString>,
 }
 
 /// An index.
@@ -183,8 +183,14 @@ impl Existing {
                     }
                 }
                 for (document, of_document) in summarized {
-                    self.summaries += 1;
-                    let summary = Node::text("").with_id(format!("summary {}", self.summaries)).with_source(&document);
+                    let of_summary = nodes.iter().filter(|node| of_document.contains(&node.id));
+                    let text = summary_text(&of_summary.collect::<Vec<_>>())?;
+                    let id = PyString::from(format!("summary {}", self.summaries.len()));
+                    // Which of equal ones comes first depends on their ids, which are random.
+                    if !self.summaries.insert(text) {
+                        return None;
+                    }
+                    let summary = Node::text("").with_id(id).with_source(&document);
                     self.store(&summary)?;
                     self.vectors.insert(summary.id.clone(), Some(document.clone()));
                     let known = &mut self.indexes[at];
@@ -203,8 +209,10 @@ impl Existing {
                     }
                 }
             }
+            // Ours says beforehand that it takes none.
+            "tree" => return None,
             // D36.
-            _ if !nodes.is_empty() => return None,
+            _ if !building => return None,
             _ => {}
         }
         Some(())
@@ -412,6 +420,19 @@ impl Known {
     fn has_vectors(&self) -> bool {
         matches!(self.kind.as_str(), "vector_store" | "multimodal" | "document_summary")
     }
+}
+
+/// What is embedded of the summary of these nodes.
+fn summary_text(nodes: &[&Node]) -> Option<PyString> {
+    let texts: Result<Vec<_>, _> = nodes.iter().map(|node| node.get_content(MetadataMode::Llm)).collect();
+    let prompt = texts.ok()?.iter().map(|text| text.to_string_lossy().into_owned()).collect::<Vec<_>>().join("\n");
+    let first = nodes.first()?;
+    let summary = Node {
+        metadata: first.metadata.clone(),
+        excluded_embed_metadata_keys: first.excluded_embed_metadata_keys.clone(),
+        ..Node::text(pollster::block_on(MarksLlm.complete(&prompt)).ok()?)
+    };
+    summary.get_content(MetadataMode::Embed).ok()
 }
 
 fn documents(request: &Request<'_>) -> Option<Vec<Node>> {

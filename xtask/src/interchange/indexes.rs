@@ -14,6 +14,8 @@ use crate::random::Random;
 
 /// What indexes are made of.
 pub(super) struct Shelf {
+    /// Few, since what one kind does to a document that it shares, another may not bear in LlamaIndex.
+    kinds: Vec<&'static str>,
     articles: Vec<Article>,
     /// Nodes that are inserted by hand, some from articles.
     pages: Vec<Member>,
@@ -27,9 +29,21 @@ struct Article {
     versions: Vec<Value>,
 }
 
-/// Common kinds first.
-const KINDS: [&str; 7] =
-    ["vector_store", "list", "keyword_table", "document_summary", "tree", "multimodal", "empty"];
+/// Those that do more come up more often.
+const KINDS: [&str; 12] = [
+    "vector_store",
+    "vector_store",
+    "vector_store",
+    "list",
+    "list",
+    "keyword_table",
+    "keyword_table",
+    "document_summary",
+    "document_summary",
+    "tree",
+    "multimodal",
+    "empty",
+];
 
 /// Words that the language model tells again.
 const MARKS: [&str; 8] = ["llama1", "grain2", "cord3", "colca4", "maize5", "road6", "knot7", "stone8"];
@@ -47,9 +61,9 @@ impl Shelf {
         let articles: Vec<Article> = (0..n)
             .map(|at| {
                 let id = id(random, true, 1000 + at);
-                let n = random.between(1, 3);
-                let versions = random.list(n, |random| version(random, &id));
-                Article { id, versions }
+                let n = random.between(2, 3);
+                let versions = (0..n).map(|version| article(random, &id, &format!("article{at}version{version}")));
+                Article { versions: versions.collect(), id }
             })
             .collect();
         let pages = (0..random.between(2, 6))
@@ -59,19 +73,24 @@ impl Shelf {
                 hash_only: false,
             })
             .collect();
-        Self { articles, pages, existing: Existing::default() }
+        let n = random.between(1, 3);
+        let kinds = random.list(n, |random| *random.pick(&KINDS));
+        Self { kinds, articles, pages, existing: Existing::default() }
     }
 }
 
 /// A document of one part most often: LlamaIndex loses its way when it deletes one with more from some indexes.
-fn version(random: &mut Random, id: &PyString) -> Value {
+fn article(random: &mut Random, id: &PyString, mark: &str) -> Value {
     let n = match random.below(20) {
         0 => 0,
         1 => random.between(11, 23),
         2..=8 => random.between(2, 4),
         _ => 1,
     };
-    let text = random.list(n, sentence).join("\n\n");
+    let mut text = random.list(n, sentence).join("\n\n");
+    if random.chance(80) && n > 0 {
+        text = format!("{mark} {text}");
+    }
     let metadata = if random.chance(40) { Object::new() } else { entries(random, ODDITIES) };
     let excluded = |random: &mut Random| -> Value {
         metadata.keys().filter(|_| random.chance(20)).cloned().collect::<Vec<_>>().into()
@@ -142,8 +161,7 @@ fn any_operation(random: &mut Random, shelf: &Shelf) -> Value {
 }
 
 fn build(random: &mut Random, shelf: &Shelf) -> Value {
-    let most = random.between(2, KINDS.len());
-    let kind = KINDS[random.below(most)];
+    let kind = *random.pick(&shelf.kinds);
     let id = new_id(random);
     let parts = [("kind", kind.into())];
     let content = match kind {
