@@ -8,7 +8,7 @@ use storage_context::StorageContext;
 use uuid::Uuid;
 
 use crate::settings::Settings;
-use crate::{Embedder, IndexHandle, Llm, Result, Transformation, kinds};
+use crate::{Embedder, IndexHandle, Llm, Result, Transformation, kinds::Planner};
 
 /// A kind of index that can be built.
 pub trait IndexKind: Sized + private::Sealed {
@@ -138,7 +138,7 @@ async fn build<T: IndexKind>(handle: IndexHandle, nodes: Vec<Node>, hashes: Vec<
         let collection = store.collection().to_owned();
         return Err(indexstore::Error::AlreadyExists { collection, id: handle.index_id() }.into());
     }
-    let insertion = kinds::plan(&handle, nodes, true).await?;
+    let insertion = Planner::new(&handle, true).plan(nodes).await?;
     handle.ctx.docstore().set_document_hashes(hashes.iter().map(|(id, hash)| (id.clone(), hash.as_str()))).await?;
     let own = async |vector_ids: Vec<PyString>| {
         let mut index_struct = (*handle.index_struct()).clone();

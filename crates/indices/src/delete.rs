@@ -6,6 +6,7 @@ use raw_json::PyString;
 use storage_context::DEFAULT_NAMESPACE;
 use vectorstore::NodeSelection;
 
+use crate::kinds::Planner;
 use crate::needs::Needs;
 use crate::{IndexHandle, Result, kinds};
 
@@ -48,6 +49,14 @@ pub struct Deleted {
     pub ref_docs: usize,
 }
 
+impl Deleted {
+    /// Adds what went from the document store.
+    pub(crate) fn count(&mut self, gone: docstore::Deleted) {
+        self.nodes += gone.nodes;
+        self.ref_docs += gone.ref_docs;
+    }
+}
+
 impl IndexHandle {
     /// Deletes nodes: from the index, their vectors, and from the document store unless an index needs them.
     ///
@@ -58,10 +67,12 @@ impl IndexHandle {
     }
 
     /// Deletes nodes: first from the index, then their vectors, then from the document store. A vector that another
-    /// index lists stays. Deleting again deletes nothing and is no error; where a store failed half-way, it goes on.
+    /// index lists stays. In a tree, the summaries above them are made anew, before anything is deleted, with its
+    /// language model. Deleting again deletes nothing and is no error; where a store failed half-way, it goes on.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](crate::Error::Unsupported) for kinds that cannot, and what the stores report.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) for kinds that cannot, [`Error::NoModel`](crate::Error::NoModel)
+    /// and [`Error::Model`](crate::Error::Model) for a tree with summaries, and what the stores report.
     pub async fn delete_nodes_with(&self, ids: &[PyString], options: DeleteOptions) -> Result<Deleted> {
         kinds::check_deletable(self)?;
         self.remove(ids, None, options).await
@@ -119,33 +130,37 @@ impl IndexHandle {
         let vectors = self.delete_vectors(kinds::vector_ids(&index_struct.data), &needs).await?;
         let mut deleted = Deleted { entries: ids.len(), vectors, ..Deleted::default() };
         if !needs.everything {
-            let gone = self.ctx.docstore().delete_documents_except(&ids, &needs.nodes).await?;
-            (deleted.nodes, deleted.ref_docs) = (gone.nodes, gone.ref_docs);
+            deleted.count(self.ctx.docstore().delete_documents_except(&ids, &needs.nodes).await?);
         }
         Ok(deleted)
     }
 
     async fn remove(&self, ids: &[PyString], whole: Option<&PyString>, options: DeleteOptions) -> Result<Deleted> {
         let gone: HashSet<PyString> = ids.iter().cloned().collect();
+        if let Some(renewed) = Planner::new(self, false).forget(&gone).await? {
+            renewed.store_documents(self).await?;
+        }
         let forgotten = self.change(|index_struct| kinds::forget(&mut index_struct.data, &gone)).await?;
         let needs = Needs::read(&self.ctx).await?;
         let vectors = self.delete_vectors(forgotten.vector_ids.into_iter().chain(ids.iter().cloned()), &needs).await?;
         let store = self.ctx.docstore();
-        let ids: &[PyString] = &[ids, &forgotten.summaries].concat();
-        let from_docstore = match (options.docstore, whole) {
-            (DocstoreDelete::Keep, _) => docstore::Deleted::default(),
-            (DocstoreDelete::Always, Some(whole)) => store.delete_ref_doc(whole).await?,
-            (DocstoreDelete::Always, None) => store.delete_documents(ids).await?,
-            (DocstoreDelete::IfUnreferenced, _) if needs.everything => docstore::Deleted::default(),
-            (DocstoreDelete::IfUnreferenced, Some(whole))
-                if !needs.node(whole) && !ids.iter().any(|id| needs.node(id)) =>
-            {
-                store.delete_ref_doc(whole).await?
-            }
-            (DocstoreDelete::IfUnreferenced, _) => store.delete_documents_except(ids, &needs.nodes).await?,
+        let keep = match options.docstore {
+            DocstoreDelete::Keep => None,
+            DocstoreDelete::IfUnreferenced => (!needs.everything).then_some(&needs.nodes),
+            DocstoreDelete::Always => Some(&HashSet::new()),
         };
-        let docstore::Deleted { nodes, ref_docs } = from_docstore;
-        Ok(Deleted { entries: forgotten.entries, vectors, nodes, ref_docs })
+        let mut deleted = Deleted { entries: forgotten.entries, vectors, ..Deleted::default() };
+        if let Some(keep) = keep {
+            let mut rest = forgotten.summaries;
+            match whole.filter(|whole| !keep.contains(*whole) && ids.iter().all(|id| !keep.contains(id))) {
+                Some(whole) => deleted.count(store.delete_ref_doc(whole).await?),
+                None => rest.splice(..0, ids.iter().cloned()).for_each(drop),
+            }
+            if !rest.is_empty() {
+                deleted.count(store.delete_documents_except(&rest, keep).await?);
+            }
+        }
+        Ok(deleted)
     }
 
     /// Deletes vectors that no index lists.

@@ -8,6 +8,7 @@ use raw_json::PyString;
 use schema::Node;
 use vectorstore::VectorStore;
 
+use crate::kinds::Planner;
 use crate::needs::Needs;
 use crate::{Error, IndexHandle, Result, kinds};
 
@@ -52,7 +53,7 @@ impl Insertion {
         self.or_take_back(index, &vector_ids, owned).await
     }
 
-    async fn store_documents(&self, index: &IndexHandle) -> Result<()> {
+    pub(crate) async fn store_documents(&self, index: &IndexHandle) -> Result<()> {
         for documents in std::iter::once(&self.documents).chain(&self.summaries).filter(|nodes| !nodes.is_empty()) {
             index.ctx.docstore().add_prepared(documents).await?;
         }
@@ -82,7 +83,7 @@ impl IndexHandle {
     /// [`Error::NoModel`], [`Error::Model`] and [`Error::OtherModel`] if nodes have to be embedded,
     /// [`Error::Unsupported`] for kinds that take no nodes; what the stores report.
     pub async fn insert_nodes(&self, nodes: Vec<Node>) -> Result<()> {
-        let insertion = kinds::plan(self, nodes, false).await?;
+        let insertion = Planner::new(self, false).plan(nodes).await?;
         self.apply(&insertion, &HashSet::new()).await.map(drop)
     }
 

@@ -1,27 +1,68 @@
 //! What differs between the kinds of index when they change.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexSet;
 use indexstore::{IndexDict, IndexStructData};
 use raw_json::PyString;
 use schema::Node;
 
-use crate::insertion::Insertion;
-use crate::{IndexHandle, Result, document_summary, empty, keyword_table, multi_modal, summary, tree, vector_store};
+use crate::insertion::{Insertion, ids};
+use crate::tree::Planting;
+use crate::tree_graph::TreeGraph;
+use crate::{IndexHandle, Result, document_summary, empty, keyword_table, multi_modal, summary, vector_store};
 
-/// Prepares nodes for insertion. `building` is whether the index is new.
-pub(crate) async fn plan(index: &IndexHandle, nodes: Vec<Node>, building: bool) -> Result<Insertion> {
-    match &index.index_struct().data {
-        IndexStructData::VectorStore(_) => vector_store::plan(index, nodes, building).await,
-        IndexStructData::List { .. } => summary::plan(index, &nodes),
-        IndexStructData::Empty => empty::plan(index, &nodes),
-        IndexStructData::KeywordTable(_) => keyword_table::plan(index, &nodes).await,
-        IndexStructData::DocumentSummary(_) => document_summary::plan(index, &nodes).await,
-        IndexStructData::Multimodal(_) => multi_modal::plan(index, nodes).await,
-        IndexStructData::Tree(_) if building => tree::plan(index, &nodes).await,
-        IndexStructData::Tree(_) => Err(index.unsupported("take more nodes", "build it anew with them")),
-        _ => Err(index.unsupported("take nodes", "it is only loaded, and keeps what it has")),
+/// Prepares insertions, all of them before the first is carried out.
+pub(crate) struct Planner<'a> {
+    index: &'a IndexHandle,
+    building: bool,
+    /// Where a node goes in a tree depends on those before.
+    tree: Option<Planting>,
+    /// The nodes that were planned, by document.
+    planned: HashMap<PyString, HashSet<PyString>>,
+}
+
+impl<'a> Planner<'a> {
+    /// Plans for an index, which may be new.
+    pub(crate) fn new(index: &'a IndexHandle, building: bool) -> Self {
+        let data = &index.index_struct().data;
+        let tree = matches!(data, IndexStructData::Tree(_)).then(|| Planting::new(data));
+        Self { index, building, tree, planned: HashMap::new() }
+    }
+
+    /// Prepares nodes for insertion.
+    pub(crate) async fn plan(&mut self, nodes: Vec<Node>) -> Result<Insertion> {
+        let (index, building) = (self.index, self.building);
+        match (&mut self.tree, &index.index_struct().data) {
+            (Some(tree), _) if building => tree.build(index, &nodes).await,
+            (Some(tree), _) => tree.insert(index, &nodes, &HashSet::new()).await,
+            (None, IndexStructData::VectorStore(_)) => vector_store::plan(index, nodes, building).await,
+            (None, IndexStructData::List { .. }) => summary::plan(index, &nodes),
+            (None, IndexStructData::Empty) => empty::plan(index, &nodes),
+            (None, IndexStructData::KeywordTable(_)) => keyword_table::plan(index, &nodes).await,
+            (None, IndexStructData::DocumentSummary(_)) => document_summary::plan(index, &nodes).await,
+            (None, IndexStructData::Multimodal(_)) => multi_modal::plan(index, nodes).await,
+            (None, _) => Err(index.unsupported("take nodes", "it is only loaded, and keeps what it has")),
+        }
+    }
+
+    /// Prepares nodes that take the place of those that there are of a document.
+    pub(crate) async fn replace(&mut self, document: &PyString, nodes: Vec<Node>) -> Result<Insertion> {
+        let Some(tree) = &mut self.tree else { return self.plan(nodes).await };
+        let stored = self.index.ctx.docstore().ref_doc_nodes(document).await?;
+        let mut gone = self.planned.remove(document).unwrap_or_default();
+        gone.extend(stored.into_iter().flatten());
+        let insertion = tree.insert(self.index, &nodes, &gone).await?;
+        self.planned.insert(document.clone(), ids(&nodes));
+        Ok(insertion)
+    }
+
+    /// Prepares what has to be stored before nodes go, if that is something.
+    pub(crate) async fn forget(&mut self, gone: &HashSet<PyString>) -> Result<Option<Insertion>> {
+        match &mut self.tree {
+            Some(tree) => tree.insert(self.index, &[], gone).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 
@@ -37,6 +78,7 @@ pub(crate) fn check_deletable(index: &IndexHandle) -> Result<()> {
         | IndexStructData::List { .. }
         | IndexStructData::KeywordTable(_)
         | IndexStructData::DocumentSummary(_)
+        | IndexStructData::Tree(_)
         | IndexStructData::Multimodal(_) => Ok(()),
         IndexStructData::Empty => Err(index.unsupported("delete nodes", "it has none")),
         _ => Err(index.unsupported("delete nodes", "build it anew without them")),
@@ -75,6 +117,13 @@ pub(crate) fn forget(data: &mut IndexStructData, gone: &HashSet<PyString>) -> Fo
             let before = nodes.len();
             nodes.retain(|id| !gone.contains(id));
             forgotten.entries = before - nodes.len();
+        }
+        IndexStructData::Tree(graph) => {
+            let before = graph.all_nodes.len();
+            let mut tree = TreeGraph::new(std::mem::take(graph));
+            forgotten.summaries = tree.forget(gone);
+            *graph = tree.into_graph();
+            forgotten.entries = before - graph.all_nodes.len();
         }
         IndexStructData::KeywordTable(keywords) => {
             let mut went = HashSet::new();

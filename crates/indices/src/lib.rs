@@ -27,9 +27,12 @@ mod keyword_table;
 mod keywords;
 mod multi_modal;
 mod property_graph;
+mod sentences;
 mod summarize;
 mod summary;
 mod tree;
+mod tree_graph;
+mod tree_retriever;
 mod vector_store;
 
 mod graph;
@@ -48,12 +51,12 @@ pub use index::{
 };
 pub use index_retriever::IndexRetriever;
 pub use keyword_table::KeywordTableRetriever;
-pub use keywords::{KeywordExtractor, SimpleKeywords};
+pub use keywords::{KeywordExtractor, LlmKeywords, RakeKeywords, SimpleKeywords};
 pub use load::{load_graph_from_storage, load_index_from_storage, load_indices_from_storage};
 pub use models::{Embedder, Llm, ModelError};
 pub use property_graph::VectorContextRetriever;
 pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};
 pub use summary::{SummaryIndexEmbeddingRetriever, SummaryIndexRetriever};
 pub use transformation::{Transformation, WholeDocuments};
-pub use tree::{TreeRetriever, TreeSelectLeafRetriever};
+pub use tree_retriever::{TreeRetriever, TreeSelectLeafRetriever};
 pub use vector_retriever::VectorIndexRetriever;

@@ -6,6 +6,7 @@ use storage_context::DEFAULT_NAMESPACE;
 use vectorstore::VectorStoreQuery;
 
 use crate::insertion::Insertion;
+use crate::kinds::Planner;
 use crate::needs::Needs;
 use crate::{DeleteOptions, Deleted, DocstoreDelete, IndexHandle, Result, kinds};
 
@@ -29,7 +30,7 @@ impl IndexHandle {
         kinds::check_deletable(self)?;
         let (id, hash) = (document.id.clone(), document.hash()?);
         let nodes = self.transform(vec![document]).await?;
-        let insertion = kinds::plan(self, nodes, false).await?;
+        let insertion = Planner::new(self, false).replace(&id, nodes).await?;
         self.replace(&id, &hash, &insertion, options).await
     }
 
@@ -82,9 +83,10 @@ impl IndexHandle {
             identity = self.embed_nodes(&mut nodes).await?;
         }
         let mut nodes = nodes.into_iter();
+        let mut planner = Planner::new(self, false);
         let mut planned = Vec::with_capacity(parts.len());
         for (id, hash, len) in parts {
-            let mut insertion = kinds::plan(self, nodes.by_ref().take(len).collect(), false).await?;
+            let mut insertion = planner.replace(&id, nodes.by_ref().take(len).collect()).await?;
             insertion.identity = identity.take();
             planned.push((id, hash, insertion));
         }
@@ -127,6 +129,7 @@ impl IndexHandle {
         let old_vectors = self.vectors_of(id, insertion).await?;
         old.retain(|node| !insertion.ids.contains(node));
         let forgotten = self.apply(insertion, &known).await?;
+        old.extend(forgotten.summaries.iter().filter(|id| !known.contains(*id)).cloned());
         let needs = Needs::read(&self.ctx).await?;
         let vectors = forgotten.vector_ids.iter().chain(&old).chain(&old_vectors);
         let vectors = vectors.filter(|id| !insertion.ids.contains(*id)).cloned();
@@ -138,8 +141,7 @@ impl IndexHandle {
                 let keeps = |node: &PyString| docstore == DocstoreDelete::IfUnreferenced && needs.node(node);
                 old.retain(|node| !keeps(node));
                 let keep = if keeps(id) { HashSet::from([id.clone()]) } else { HashSet::new() };
-                let gone = store.replace_ref_doc(id, &insertion.documents, hash, &old, &keep).await?;
-                (deleted.nodes, deleted.ref_docs) = (gone.nodes, gone.ref_docs);
+                deleted.count(store.replace_ref_doc(id, &insertion.documents, hash, &old, &keep).await?);
             }
         }
         Ok(deleted)

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use crate::tree::TreeSettings;
 use crate::{Embedder, KeywordExtractor, Llm, SimpleKeywords, Transformation, WholeDocuments};
 
 /// What an index works with beside its stores. None of it is stored, and nothing here is made by itself.
@@ -8,6 +9,7 @@ pub(crate) struct Settings {
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) llm: Option<Arc<dyn Llm>>,
     pub(crate) transformations: Vec<Arc<dyn Transformation>>,
+    pub(crate) tree: TreeSettings,
     /// What finds keywords.
     pub(crate) keywords: Arc<dyn KeywordExtractor>,
     /// Whether the document store gets the nodes even if the vector store keeps their texts.
@@ -20,6 +22,7 @@ impl Default for Settings {
             embedder: None,
             llm: None,
             transformations: vec![Arc::new(WholeDocuments)],
+            tree: TreeSettings::default(),
             keywords: Arc::new(SimpleKeywords),
             store_nodes_override: false,
         }

@@ -27,12 +27,16 @@ async fn ask(llm: &dyn Llm, question: &str, text: &str) -> Result<String> {
         "Here is what is known:\n\n{text}\n\nAnswer from that alone, and from nothing you know otherwise.\n\
          Question: {question}\nAnswer:"
     );
-    let answer = llm.complete(&prompt).await.map_err(|source| Error::Model {
+    Ok(complete(llm, &prompt).await?.trim().to_owned())
+}
+
+/// What a model answers to a prompt.
+pub(crate) async fn complete(llm: &dyn Llm, prompt: &str) -> Result<String> {
+    llm.complete(prompt).await.map_err(|source| Error::Model {
         model: llm.model_name().to_owned(),
         purpose: "to answer".to_owned(),
         source,
-    })?;
-    Ok(answer.trim().to_owned())
+    })
 }
 
 /// Puts texts together, in order, as many as fit a prompt and at least two, so that there are always fewer packs than

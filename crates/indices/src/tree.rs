@@ -1,42 +1,240 @@
-use async_trait::async_trait;
-use indexmap::IndexMap;
+use std::collections::{HashMap, HashSet};
+
+use indexmap::{IndexMap, IndexSet};
 use indexstore::{IndexGraph, IndexStructData};
 use raw_json::PyString;
-use schema::{MetadataMode, Node};
+use schema::{MetadataMode, Node, NodeContent, TextContent};
 
-use crate::identity::cosine;
 use crate::insertion::{Insertion, ids};
-use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first, finish};
-use crate::{IndexHandle, Result, TreeIndex, summarize};
-
-/// How many nodes a summary stands for at most, and how many there are at the top.
-const CHILDREN_MAX: usize = 10;
+use crate::tree_graph::{Edit, TreeGraph};
+use crate::{Error, IndexBuilder, IndexHandle, Result, TreeIndex, summarize};
 
 /// What the language model is asked of each group of nodes.
 const QUESTION: &str = "Summarize this, with as many of its key details as possible.";
 
-/// The nodes are the leaves. As long as there are too many at the top, groups of them get a summary by the language
-/// model, which takes their place.
-pub(crate) async fn plan(index: &IndexHandle, leaves: &[Node]) -> Result<Insertion> {
-    let mut graph = IndexGraph::default();
-    let mut level: Vec<(i64, PyString, String)> = Vec::with_capacity(leaves.len());
-    for leaf in leaves {
-        level.push((add(&mut graph, &leaf.id, &[]), leaf.id.clone(), text(leaf)?));
+/// How much of each summary the language model is shown when it is asked which is the fitting one.
+const EXCERPT: usize = 1_000;
+
+/// How trees are built.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TreeSettings {
+    num_children: usize,
+    build_tree: bool,
+}
+
+impl Default for TreeSettings {
+    fn default() -> Self {
+        Self { num_children: 10, build_tree: true }
     }
-    let mut summaries = Vec::new();
-    while level.len() > CHILDREN_MAX {
-        let mut above = Vec::with_capacity(level.len().div_ceil(CHILDREN_MAX));
-        for group in level.chunks(CHILDREN_MAX) {
-            let llm = index.llm(|| "to summarize nodes with".to_owned())?;
-            let texts = group.iter().map(|(_, _, text)| text.clone()).collect();
-            let summary = Node::text(summarize::summarize(llm, QUESTION, texts).await?);
-            let below: Vec<PyString> = group.iter().map(|(_, id, _)| id.clone()).collect();
-            above.push((add(&mut graph, &summary.id, &below), summary.id.clone(), text(&summary)?));
-            summaries.push(summary);
+}
+
+impl IndexBuilder<TreeIndex> {
+    /// How many nodes a summary stands for at most, and how many there are at the top; 10 by default, and at least 2.
+    #[must_use]
+    pub fn num_children(mut self, n: usize) -> Self {
+        self.settings.tree.num_children = n.max(2);
+        self
+    }
+
+    /// Whether nodes are summarized at all; they are by default. A tree that is not built finds all its leaves only.
+    #[must_use]
+    pub fn build_tree(mut self, build: bool) -> Self {
+        self.settings.tree.build_tree = build;
+        self
+    }
+}
+
+impl TreeIndex {
+    /// Says how many nodes are inserted under a summary at most; 10 by default, and at least 2.
+    #[must_use]
+    pub fn with_num_children(self, n: usize) -> Self {
+        let mut handle = (*self).clone();
+        handle.settings.tree.num_children = n.max(2);
+        crate::IndexKind::from_handle(handle)
+    }
+}
+
+/// A tree as it will be after what is planned so far.
+#[derive(Debug)]
+pub(crate) struct Planting {
+    tree: TreeGraph,
+    /// Nodes that are not stored so far, or not so.
+    nodes: HashMap<PyString, Node>,
+}
+
+/// What one plan adds to a tree.
+#[derive(Debug, Default)]
+struct Growth {
+    edits: Vec<Edit>,
+    summaries: IndexMap<PyString, Node>,
+    /// The nodes whose summaries no longer say what is below them.
+    stale: IndexSet<PyString>,
+}
+
+impl Planting {
+    pub(crate) fn new(data: &IndexStructData) -> Self {
+        let graph = if let IndexStructData::Tree(graph) = data { graph.clone() } else { IndexGraph::default() };
+        Self { tree: TreeGraph::new(graph), nodes: HashMap::new() }
+    }
+
+    /// The nodes are the leaves. As long as there are too many at the top, groups of them get a summary by the language
+    /// model, which takes their place.
+    pub(crate) async fn build(&mut self, index: &IndexHandle, leaves: &[Node]) -> Result<Insertion> {
+        let mut growth = Growth::default();
+        let mut level = Vec::with_capacity(leaves.len());
+        for leaf in leaves {
+            level.push(leaf.id.clone());
+            self.grow(&mut growth, Edit::Put { id: leaf.id.clone(), below: None });
+            self.nodes.insert(leaf.id.clone(), leaf.clone());
         }
-        level = above;
+        let TreeSettings { num_children, build_tree } = index.settings.tree;
+        while build_tree && level.len() > num_children {
+            let mut above = Vec::with_capacity(level.len().div_ceil(num_children));
+            for group in level.chunks(num_children) {
+                above.push(self.gather(index, &mut growth, group, None).await?);
+            }
+            level = above;
+        }
+        finish(index, leaves, growth, build_tree)
     }
-    graph.root_nodes = level.into_iter().map(|(at, id, _)| (at, id)).collect();
+
+    /// Nodes go to the leaves under the summaries that the language model takes for the fitting ones. Where there are
+    /// too many then, two summaries take their place. What is gone is gone before, and all summaries above what has
+    /// changed are made anew. (LlamaIndex makes them too, and does not store them.)
+    pub(crate) async fn insert(
+        &mut self,
+        index: &IndexHandle,
+        leaves: &[Node],
+        gone: &HashSet<PyString>,
+    ) -> Result<Insertion> {
+        let mut growth = Growth::default();
+        for id in gone {
+            growth.stale.extend(self.tree.ancestors(id));
+        }
+        self.tree.forget(gone);
+        growth.stale.retain(|id| self.tree.contains(id));
+        for leaf in leaves {
+            self.nodes.insert(leaf.id.clone(), leaf.clone());
+            let known = self.tree.contains(&leaf.id);
+            let below = if known { None } else { self.choose(index, leaf).await? };
+            if !known {
+                self.grow(&mut growth, Edit::Put { id: leaf.id.clone(), below: below.clone() });
+            }
+            growth.stale.extend(self.tree.ancestors(&leaf.id));
+            if !known {
+                self.divide(index, &mut growth, below.as_ref()).await?;
+            }
+        }
+        self.renew(index, &mut growth).await?;
+        finish(index, leaves, growth, true)
+    }
+
+    /// The summary that a node belongs below, or `None` for the top.
+    async fn choose(&self, index: &IndexHandle, leaf: &Node) -> Result<Option<PyString>> {
+        let mut below = None;
+        // A damaged struct may have a circle in it.
+        let mut seen = HashSet::new();
+        loop {
+            let choices = self.tree.children(below.as_ref());
+            if !choices.first().is_some_and(|first| self.tree.is_summary(first)) {
+                return Ok(below);
+            }
+            let mut list = String::new();
+            for (text, n) in self.texts(index, &choices).await?.iter().zip(1..) {
+                let excerpt: String = text.chars().take(EXCERPT).collect();
+                list.push_str(&format!("({n}) {}\n\n", excerpt.trim()));
+            }
+            let prompt = format!(
+                "These are numbered summaries:\n\n{list}Which of them fits this new text best?\n\n{}\n\n\
+                 Answer with its number alone.\nNumber:",
+                text(leaf)?
+            );
+            let llm = index.llm(|| "to choose the summary with that a new node belongs below".to_owned())?;
+            let answer = summarize::complete(llm, &prompt).await?;
+            let chosen =
+                number(&answer).and_then(|n| choices.get(n.checked_sub(1)?)).filter(|id| seen.insert((*id).clone()));
+            match chosen {
+                Some(chosen) => below = Some(chosen.clone()),
+                // No answer, or none that makes sense.
+                None => return Ok(below),
+            }
+        }
+    }
+
+    /// Puts two summaries over the halves of what is below a node, if that is too much.
+    async fn divide(&mut self, index: &IndexHandle, growth: &mut Growth, below: Option<&PyString>) -> Result<()> {
+        let children = self.tree.children(below);
+        if children.len() > index.settings.tree.num_children {
+            let (first, second) = children.split_at(children.len() / 2);
+            self.gather(index, growth, first, below).await?;
+            self.gather(index, growth, second, below).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts a summary over nodes, and returns its id.
+    async fn gather(
+        &mut self,
+        index: &IndexHandle,
+        growth: &mut Growth,
+        of: &[PyString],
+        below: Option<&PyString>,
+    ) -> Result<PyString> {
+        let summary = Node::text(self.summarize(index, of).await?);
+        let id = summary.id.clone();
+        self.grow(growth, Edit::Gather { summary: id.clone(), of: of.to_vec(), below: below.cloned() });
+        self.nodes.insert(id.clone(), summary.clone());
+        growth.summaries.insert(id.clone(), summary);
+        Ok(id)
+    }
+
+    /// Makes stale summaries anew, those below first.
+    async fn renew(&mut self, index: &IndexHandle, growth: &mut Growth) -> Result<()> {
+        let mut stale: Vec<(usize, PyString)> = Vec::new();
+        for id in std::mem::take(&mut growth.stale) {
+            stale.push((self.tree.ancestors(&id).len(), id));
+        }
+        stale.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
+        for (_, id) in stale {
+            let text = self.summarize(index, &self.tree.children(Some(&id))).await?;
+            let old = self.get(index, std::slice::from_ref(&id)).await?.remove(0);
+            let text = match old.content {
+                NodeContent::Text(old) => TextContent { text: text.into(), ..old },
+                _ => TextContent::new(text),
+            };
+            let renewed = Node { content: NodeContent::Text(text), embedding: None, ..old };
+            self.nodes.insert(id.clone(), renewed.clone());
+            growth.summaries.insert(id, renewed);
+        }
+        Ok(())
+    }
+
+    async fn summarize(&self, index: &IndexHandle, ids: &[PyString]) -> Result<String> {
+        let llm = index.llm(|| "to summarize nodes with".to_owned())?;
+        summarize::summarize(llm, QUESTION, self.texts(index, ids).await?).await
+    }
+
+    /// What language models see of nodes.
+    async fn texts(&self, index: &IndexHandle, ids: &[PyString]) -> Result<Vec<String>> {
+        self.get(index, ids).await?.iter().map(text).collect()
+    }
+
+    async fn get(&self, index: &IndexHandle, ids: &[PyString]) -> Result<Vec<Node>> {
+        let stored: Vec<PyString> = ids.iter().filter(|id| !self.nodes.contains_key(*id)).cloned().collect();
+        let mut stored = index.fetch(&stored).await?.into_iter();
+        let missing = |id: &PyString| Error::MissingNodes { id: index.index_id(), missing: vec![id.clone()] };
+        ids.iter().map(|id| self.nodes.get(id).cloned().or_else(|| stored.next()).ok_or_else(|| missing(id))).collect()
+    }
+
+    fn grow(&mut self, growth: &mut Growth, edit: Edit) {
+        self.tree.edit(&edit);
+        growth.edits.push(edit);
+    }
+}
+
+fn finish(index: &IndexHandle, leaves: &[Node], growth: Growth, rooted: bool) -> Result<Insertion> {
+    let summaries: Vec<Node> = growth.summaries.into_values().collect();
+    let edits = growth.edits;
     Ok(Insertion {
         ids: ids(leaves).into_iter().chain(ids(&summaries)).collect(),
         rows: Vec::new(),
@@ -44,134 +242,24 @@ pub(crate) async fn plan(index: &IndexHandle, leaves: &[Node]) -> Result<Inserti
         summaries: Some(index.prepare(&summaries, false)?),
         change: Box::new(move |data, _| {
             if let IndexStructData::Tree(known) = data {
-                known.clone_from(&graph);
+                let mut tree = TreeGraph::new(std::mem::take(known));
+                edits.iter().for_each(|edit| tree.edit(edit));
+                *known = tree.into_graph();
+                if !rooted {
+                    known.root_nodes.clear();
+                }
             }
         }),
         identity: None,
     })
 }
 
-/// Adds a node above others and returns its index.
-fn add(graph: &mut IndexGraph, id: &PyString, children: &[PyString]) -> i64 {
-    let at = i64::try_from(graph.all_nodes.len()).unwrap_or(i64::MAX);
-    graph.all_nodes.insert(at, id.clone());
-    graph.node_id_to_children_ids.insert(id.clone(), children.to_vec());
-    at
-}
-
 fn text(node: &Node) -> Result<String> {
     Ok(node.get_content(MetadataMode::Llm)?.to_string_lossy().into_owned())
 }
 
-impl TreeIndex {
-    /// Finds all nodes, summaries too, in the order of their indices: LlamaIndex's `all_leaf`.
-    pub fn all_leaf_retriever(&self) -> TreeRetriever {
-        TreeRetriever { index: (**self).clone(), part: Part::All }
-    }
-
-    /// Finds the nodes at the top.
-    pub fn root_retriever(&self) -> TreeRetriever {
-        TreeRetriever { index: (**self).clone(), part: Part::Root }
-    }
-
-    /// Goes down from the top, each time to the nodes nearest to a question, and finds the leaves it comes to.
-    pub fn select_leaf_embedding_retriever(&self) -> TreeSelectLeafRetriever {
-        TreeSelectLeafRetriever { index: (**self).clone(), child_branch_factor: 1 }
-    }
-}
-
-/// Finds one part of a [`TreeIndex`], without scores.
-#[derive(Debug, Clone)]
-pub struct TreeRetriever {
-    index: IndexHandle,
-    part: Part,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    All,
-    Root,
-}
-
-#[async_trait]
-impl Retriever for TreeRetriever {
-    async fn retrieve_bundle(&self, _query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
-        let index_struct = self.index.index_struct();
-        let IndexStructData::Tree(graph) = &index_struct.data else { return Ok(Vec::new()) };
-        let ids = match self.part {
-            Part::All => in_order(graph.all_nodes.iter()),
-            Part::Root => in_order(graph.root_nodes.iter()),
-        };
-        let nodes = self.index.fetch(&ids).await?;
-        Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })))
-    }
-}
-
-/// Finds leaves of a [`TreeIndex`] by going down from the top to what is nearest to a question. Nodes that are stored
-/// without an embedding are embedded for it.
-#[derive(Debug, Clone)]
-pub struct TreeSelectLeafRetriever {
-    index: IndexHandle,
-    child_branch_factor: usize,
-}
-
-impl TreeSelectLeafRetriever {
-    /// To how many nodes of each level it goes; 1 by default.
-    #[must_use]
-    pub fn child_branch_factor(mut self, factor: usize) -> Self {
-        self.child_branch_factor = factor;
-        self
-    }
-}
-
-#[async_trait]
-impl Retriever for TreeSelectLeafRetriever {
-    async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
-        let index_struct = self.index.index_struct();
-        let IndexStructData::Tree(graph) = &index_struct.data else { return Ok(Vec::new()) };
-        let places: IndexMap<&PyString, i64> = graph.all_nodes.iter().map(|(at, id)| (id, *at)).collect();
-        let mut level = in_order(graph.root_nodes.iter());
-        let mut embedding = None;
-        // A damaged struct may have a circle in it.
-        for _ in 0..=graph.all_nodes.len() {
-            let mut nodes = self.index.fetch(&level).await?;
-            if nodes.len() > self.child_branch_factor {
-                let embedding = match &embedding {
-                    Some(known) => known,
-                    None => embedding.insert(query.embedding_for(&self.index).await?),
-                };
-                nodes = self.select(embedding, nodes).await?;
-            }
-            let children = nodes.iter().filter_map(|node| graph.node_id_to_children_ids.get(&node.id)).flatten();
-            let below: Vec<(i64, &PyString)> = children.filter_map(|id| places.get(id).map(|at| (*at, id))).collect();
-            if below.is_empty() {
-                return Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })));
-            }
-            level = in_order(below.iter().map(|(at, id)| (at, *id)));
-        }
-        Ok(Vec::new())
-    }
-}
-
-impl TreeSelectLeafRetriever {
-    /// The nodes nearest to the question. Equally near ones keep their order.
-    async fn select(&self, embedding: &[f64], mut nodes: Vec<Node>) -> Result<Vec<Node>> {
-        let stored: Vec<Option<Vec<f64>>> = nodes.iter().map(|node| node.embedding.clone()).collect();
-        self.index.embed_nodes(&mut nodes).await?;
-        let similarity = |node: &Node| node.embedding.as_ref().map_or(f64::NAN, |of_node| cosine(embedding, of_node));
-        let mut ranked: Vec<(f64, Node)> = nodes
-            .into_iter()
-            .zip(stored)
-            .map(|(node, stored)| (similarity(&node), Node { embedding: stored, ..node }))
-            .collect();
-        ranked.sort_by(|(a, _), (b, _)| best_first(*a, *b));
-        Ok(ranked.into_iter().take(self.child_branch_factor).map(|(_, node)| node).collect())
-    }
-}
-
-/// Node ids in the order of their indices.
-fn in_order<'a>(nodes: impl Iterator<Item = (&'a i64, &'a PyString)>) -> Vec<PyString> {
-    let mut nodes: Vec<_> = nodes.collect();
-    nodes.sort_by_key(|(at, _)| **at);
-    nodes.into_iter().map(|(_, id)| id.clone()).collect()
+/// The first number in an answer.
+fn number(answer: &str) -> Option<usize> {
+    let digits = answer.trim_start_matches(|c: char| !c.is_ascii_digit());
+    digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse().ok()
 }

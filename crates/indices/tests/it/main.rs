@@ -7,6 +7,7 @@ mod kinds;
 mod model;
 mod models;
 mod texts;
+mod tree;
 
 use indexstore::{DocumentSummary, IndexDict, IndexStruct, IndexStructData, KeywordTable};
 use indices::{
