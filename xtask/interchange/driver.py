@@ -288,7 +288,8 @@ class HashedEmbedding(MultiModalEmbedding):
 
 
 class MarksLLM(CustomLLM):
-    """Tells which marks are in the prompt: words that end in a digit. So the prompt's own words do not matter."""
+    """Tells which marks are in the prompt: words that end in a digit. So the prompt's own words do not matter. Asked for
+    the number of a choice, it tells one that is none."""
 
     @property
     def metadata(self) -> LLMMetadata:
@@ -297,7 +298,7 @@ class MarksLLM(CustomLLM):
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         words = set(re.findall("[a-z0-9]+", prompt))
         marks = sorted(word for word in words if word[0].isalpha() and word[-1].isdigit())
-        return CompletionResponse(text=" ".join(["about", *marks]))
+        return CompletionResponse(text=" ".join(["99", *marks]))
 
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
         yield self.complete(prompt)

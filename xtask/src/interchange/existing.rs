@@ -2,7 +2,7 @@
 //!
 //! An operation on an index is well defined in LlamaIndex only if what came before it fits. Where it fails half-way or
 //! goes wrong, ours does the documented thing, and the two cannot be compared: such operations are not generated. Each
-//! condition here says why. The rules D33 to D37 are those of docs/compatibility.md.
+//! condition here says why. The rules D33 to D38 are those of docs/compatibility.md.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -39,9 +39,14 @@ pub(super) struct Known {
     pub(super) nodes: Vec<PyString>,
     /// The summaries of documents, with the nodes that each stands for.
     summaries: HashMap<PyString, Vec<(PyString, Vec<PyString>)>>,
+    /// How many nodes a tree has at the top.
+    top: usize,
     /// Whether something was embedded for it.
     embedded: bool,
 }
+
+/// How many nodes are below one, or at the top, of a tree.
+const CHILDREN: usize = 10;
 
 impl Existing {
     /// The state after these operations, or `None` if one of them is not well defined.
@@ -115,7 +120,7 @@ impl Existing {
         if !self.is_new(&id) {
             return None;
         }
-        let known = Known { id, kind, nodes: Vec::new(), summaries: HashMap::new(), embedded: false };
+        let known = Known { id, kind, nodes: Vec::new(), summaries: HashMap::new(), top: 0, embedded: false };
         self.indexes.push(known);
         let mut nodes = request.nodes().ok()?;
         for document in documents(request)? {
@@ -204,13 +209,31 @@ impl Existing {
                     self.indexes[at].list(&node.id);
                     // It cannot summarize what is blank.
                     let text = node.get_content(MetadataMode::Llm).ok()?.to_string_lossy().into_owned();
-                    if nodes.len() > 10 && !text.contains(|c: char| c.is_ascii_alphanumeric()) {
+                    if nodes.len() > CHILDREN && !text.contains(|c: char| c.is_ascii_alphanumeric()) {
                         return None;
                     }
                 }
+                let mut top = nodes.len();
+                while top > CHILDREN {
+                    top = top.div_ceil(CHILDREN);
+                }
+                self.indexes[at].top = top;
             }
-            // Ours says beforehand that it takes none.
-            "tree" => return None,
+            "tree" => {
+                // It looks at those at the top.
+                if !self.has_all(&self.indexes[at]) {
+                    return None;
+                }
+                for node in nodes {
+                    // A node that is there is put there once more; and of too many at the top, it loses the half.
+                    if self.indexes[at].nodes.contains(&node.id) || self.indexes[at].top == CHILDREN {
+                        return None;
+                    }
+                    self.store(node)?;
+                    self.indexes[at].list(&node.id);
+                    self.indexes[at].top += 1;
+                }
+            }
             // D36.
             _ if !building => return None,
             _ => {}
@@ -256,7 +279,7 @@ impl Existing {
     }
 
     fn update(&mut self, at: usize, document: &Node) -> Option<()> {
-        if matches!(self.indexes[at].kind.as_str(), "tree" | "empty") {
+        if self.indexes[at].kind == "empty" {
             return self.refuses(&document.id);
         }
         // What is deleted and comes again moves to the end of LlamaIndex's stores, and stays where it is in ours.
@@ -287,11 +310,11 @@ impl Existing {
                 Some(_) => self.update(at, document)?,
             }
         }
-        // A tree cannot delete, nor an empty index, and ours says so beforehand.
-        (!matches!(self.indexes[at].kind.as_str(), "tree" | "empty")).then_some(())
+        // It cannot, and ours says so beforehand.
+        (self.indexes[at].kind != "empty").then_some(())
     }
 
-    /// For indexes that cannot delete: they say so if they come to it.
+    /// For an empty index, which cannot delete: it says so if it comes to it.
     fn refuses(&self, document: &PyString) -> Option<()> {
         self.listed.contains_key(document).then_some(())
     }
@@ -319,6 +342,8 @@ impl Existing {
             "list" if !self.has_all(known) => return None,
             "list" | "keyword_table" => {}
             "document_summary" => return self.delete_summarized(at, ids, always),
+            // D38.
+            "tree" => return None,
             // It says that it cannot.
             _ => return Some(()),
         }
@@ -362,9 +387,9 @@ impl Existing {
                     return None;
                 }
             }
-            // D34: its struct keeps them.
-            ("multimodal", Some(_)) => return None,
-            ("list" | "keyword_table" | "document_summary", None) => return Some(()),
+            // D34: its struct keeps them. D38.
+            ("multimodal" | "tree", Some(_)) => return None,
+            ("list" | "keyword_table" | "document_summary" | "tree", None) => return Some(()),
             // Of several nodes, it passes over the second when they leave the document store too.
             ("list" | "keyword_table", Some(nodes)) if always && nodes.len() > 1 => return None,
             ("list", Some(_)) if !self.has_all(known) => return None,

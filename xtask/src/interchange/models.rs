@@ -23,7 +23,8 @@ pub(super) fn image_embedder() -> DetEmbedding {
     DetEmbedding::new(DIMENSIONS_OF_IMAGES, "image")
 }
 
-/// Tells which marks are in the prompt: words that end in a digit. So the prompt's own words do not matter.
+/// Tells which marks are in the prompt: words that end in a digit. So the prompt's own words do not matter. Asked for the
+/// number of a choice, it tells one that is none.
 #[derive(Debug)]
 pub(super) struct MarksLlm;
 
@@ -39,7 +40,7 @@ impl Llm for MarksLlm {
             word.starts_with(|c: char| c.is_ascii_lowercase()) && word.ends_with(|c: char| c.is_ascii_digit())
         };
         let marks: BTreeSet<&str> = words.filter(is_mark).collect();
-        Ok(std::iter::once("about").chain(marks).collect::<Vec<_>>().join(" "))
+        Ok(std::iter::once("99").chain(marks).collect::<Vec<_>>().join(" "))
     }
 }
 
