@@ -87,7 +87,7 @@ impl IndexHandle {
         let mut planned = Vec::with_capacity(parts.len());
         for (id, hash, len) in parts {
             let mut insertion = planner.replace(&id, nodes.by_ref().take(len).collect()).await?;
-            insertion.identity = identity.take();
+            insertion.identity = identity.take().or(insertion.identity);
             planned.push((id, hash, insertion));
         }
         for (id, hash, insertion) in planned {

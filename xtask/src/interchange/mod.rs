@@ -5,6 +5,7 @@ mod apply;
 mod apply_indexes;
 mod cast;
 mod compare;
+mod example;
 mod existing;
 mod indexes;
 mod models;
@@ -52,7 +53,11 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
     let start = Instant::now();
     let mut told = start;
     let mut counts = Counts::default();
-    let mut compared = check_written_filters(&venv::python(&target())?)?;
+    let mut python = Python::new(venv::python(&target())?);
+    let folder = target().join(format!("example-{}", std::process::id()));
+    let mut compared = check_written_filters(&mut python)?;
+    compared += example::check(&mut python, &folder).context("the example 'persist_and_load'")?;
+    drop(python);
     let work = |workplace: &mut Workplace, seed| {
         let plan = Plan::random(seed);
         match workplace.carry_out(&plan, &mut Tamper::nothing()) {
@@ -83,9 +88,8 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
 }
 
 /// Demands that LlamaIndex answers what docs/filters.md says. Counts the cells of its table.
-fn check_written_filters(python: &Path) -> Result<usize> {
+fn check_written_filters(python: &mut Python) -> Result<usize> {
     let (questions, written): (Vec<_>, Vec<_>) = searches::written_cells()?.into_iter().unzip();
-    let mut python = Python::new(python.to_owned());
     python.ask("begin", [("ctx", "filters".into()), ("property_graph", false.into())])?;
     let answers = python.ask("ask", [("ctx", "filters".into()), ("questions", questions.clone().into())])?;
     let answers = compare::theirs(answers);

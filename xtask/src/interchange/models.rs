@@ -1,6 +1,7 @@
 //! The models that both sides work with, the same as in `driver.py`. Their answers follow from the texts alone.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use colca::indices::ModelError;
@@ -21,6 +22,21 @@ pub(super) fn embedder() -> DetEmbedding {
 /// Embeds questions for images.
 pub(super) fn image_embedder() -> DetEmbedding {
     DetEmbedding::new(DIMENSIONS_OF_IMAGES, "image")
+}
+
+/// What an index store remembers of the model for texts.
+pub(super) fn remembered() -> Value {
+    static REMEMBERED: LazyLock<Value> = LazyLock::new(|| {
+        let stored = async {
+            let ctx = StorageContext::in_memory();
+            let builder = VectorStoreIndex::builder(&ctx).id("index").embedder(embedder());
+            builder.from_nodes(vec![Node::text("text")]).await.ok()?;
+            let store = ctx.index_store();
+            store.kv().get(&store.embedding_collection(), "index").await.ok()?
+        };
+        pollster::block_on(stored).map_or(Value::Null, |raw| raw.value())
+    });
+    REMEMBERED.clone()
 }
 
 /// Tells which marks are in the prompt: words that end in a digit. So the prompt's own words do not matter. Asked for the
