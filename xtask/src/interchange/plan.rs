@@ -97,24 +97,3 @@ mod tests {
         assert_eq!(seen, known.collect());
     }
 }
-#[cfg(test)]
-mod stats {
-    use super::*;
-    #[test]
-    fn stat() {
-        let mut seen = std::collections::BTreeMap::<String,usize>::new();
-        let mut plans = 0;
-        for seed in 0..300 {
-            let plan = Plan::random(seed);
-            let mut any = false;
-            for line in plan.first.iter().chain(&plan.then).chain(&plan.questions) {
-                let op = line.get("op").unwrap().as_str().unwrap().to_string();
-                if op.starts_with("indexes") || op=="vs.query" { any |= op.starts_with("indexes"); *seen.entry(format!("{op} {}", line.get("kind").map(|v|v.to_string()).unwrap_or_default())).or_default() += 1; }
-                let kinds: std::collections::HashMap<String,String> = plan.first.iter().chain(&plan.then).filter_map(|l| Some((l.get("id")?.to_string(), l.get("kind")?.to_string()))).collect();
-                if op.starts_with("indexes.") && op != "indexes.build" { if let Some(k) = line.get("id").and_then(|id| kinds.get(&id.to_string())) { *seen.entry(format!("  by kind {k} {op}")).or_default() += 1; } }
-            }
-            plans += usize::from(any);
-        }
-        println!("{plans} plans {seen:#?}");
-    }
-}
