@@ -68,16 +68,34 @@ impl KvDocumentStore {
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) if a record cannot be read.
     pub async fn ref_doc_nodes(&self, ref_doc_id: &PyString) -> Result<Option<Vec<PyString>>> {
-        let Some(info) = self.get_ref_doc_info(ref_doc_id).await? else { return Ok(None) };
-        let records = self.kv.get_many(&self.metadata, &info.node_ids).await?;
-        let mut nodes = IndexSet::new();
-        for (node_id, raw) in info.node_ids.iter().zip(records) {
-            let owner = self.read_record(node_id, raw.as_ref())?.ref_doc_id();
-            if owner.is_none_or(|owner| owner == *ref_doc_id) {
-                nodes.insert(node_id.clone());
+        Ok(self.ref_docs_nodes(std::slice::from_ref(ref_doc_id)).await?.pop().flatten())
+    }
+
+    /// The nodes of several documents, each at the place of its id, as [`ref_doc_nodes`](Self::ref_doc_nodes) tells
+    /// them. Two round trips.
+    ///
+    /// # Errors
+    /// As [`ref_doc_nodes`](Self::ref_doc_nodes).
+    pub async fn ref_docs_nodes(&self, ref_doc_ids: &[PyString]) -> Result<Vec<Option<Vec<PyString>>>> {
+        let infos = self.get_ref_doc_infos(ref_doc_ids).await?;
+        let listed: Vec<PyString> = infos.iter().flatten().flat_map(|info| &info.node_ids).cloned().collect();
+        let mut records = self.kv.get_many(&self.metadata, &listed).await?.into_iter();
+        let mut all = Vec::with_capacity(infos.len());
+        for (ref_doc_id, info) in ref_doc_ids.iter().zip(infos) {
+            let Some(info) = info else {
+                all.push(None);
+                continue;
+            };
+            let mut nodes = IndexSet::new();
+            for (node_id, raw) in info.node_ids.into_iter().zip(records.by_ref()) {
+                let owner = self.read_record(&node_id, raw.as_ref())?.ref_doc_id();
+                if owner.is_none_or(|owner| owner == *ref_doc_id) {
+                    nodes.insert(node_id);
+                }
             }
+            all.push(Some(nodes.into_iter().collect()));
         }
-        Ok(Some(nodes.into_iter().collect()))
+        Ok(all)
     }
 
     /// Deletes the nodes and, whatever else is on its list, the document `whole`.

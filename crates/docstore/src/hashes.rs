@@ -77,6 +77,15 @@ impl KvDocumentStore {
         Ok(self.read_record(&id, raw.as_ref())?.doc_hash())
     }
 
+    /// The hashes of several documents and nodes, each at the place of its id; `None` where there is none. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if a record cannot be read.
+    pub async fn get_document_hashes(&self, ids: &[PyString]) -> Result<Vec<Option<PyString>>> {
+        let raws = self.kv.get_many(&self.metadata, ids).await?;
+        ids.iter().zip(raws).map(|(id, raw)| Ok(self.read_record(id, raw.as_ref())?.doc_hash())).collect()
+    }
+
     /// The hashes of all documents and nodes, by id.
     ///
     /// LlamaIndex gives ids by hash here, so that of documents with equal hashes all but one are lost.

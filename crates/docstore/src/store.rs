@@ -142,6 +142,15 @@ impl KvDocumentStore {
         raw.map_or(Ok(None), |raw| self.read_info(&id, &raw))
     }
 
+    /// What is known of several documents, each at the place of its id; `None` where nothing is. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if a record cannot be read.
+    pub async fn get_ref_doc_infos(&self, ref_doc_ids: &[PyString]) -> Result<Vec<Option<RefDocInfo>>> {
+        let raws = self.kv.get_many(&self.ref_doc_info, ref_doc_ids).await?;
+        ref_doc_ids.iter().zip(raws).map(|(id, raw)| raw.map_or(Ok(None), |raw| self.read_info(id, &raw))).collect()
+    }
+
     /// What is known of all documents, in the order they were added.
     ///
     /// # Errors

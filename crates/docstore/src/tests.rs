@@ -150,6 +150,24 @@ fn a_node_that_python_left_on_two_lists_stays_with_its_document() {
 }
 
 #[test]
+fn what_is_asked_together_comes_at_the_place_of_its_id() {
+    block_on(async {
+        let store = KvDocumentStore::in_memory();
+        let nodes = [node("a1", Some("A"), &[]), node("b1", Some("B"), &[]), node("a2", Some("A"), &[])];
+        store.add_documents(&nodes).await.unwrap();
+        store.set_document_hash("B", "h").await.unwrap();
+        let ids = ["B", "none", "A", "B"].map(PyString::from);
+        let nodes = store.ref_docs_nodes(&ids).await.unwrap();
+        let expected = [Some(vec!["b1"]), None, Some(vec!["a1", "a2"]), Some(vec!["b1"])];
+        assert_eq!(nodes, expected.map(|ids| ids.map(|ids| ids.into_iter().map(PyString::from).collect::<Vec<_>>())));
+        let infos = store.get_ref_doc_infos(&ids).await.unwrap();
+        assert_eq!(infos.iter().map(|info| info.as_ref().map_or(0, |info| info.node_ids.len())).sum::<usize>(), 4);
+        let hashes = store.get_document_hashes(&ids).await.unwrap();
+        assert_eq!(hashes, [Some("h".into()), None, None, Some("h".into())]);
+    });
+}
+
+#[test]
 fn unknown_documents_delete_nothing() {
     let store = KvDocumentStore::in_memory();
     assert_eq!(block_on(store.delete_ref_doc("nope")).unwrap(), crate::Deleted::default());

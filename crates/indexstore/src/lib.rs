@@ -6,6 +6,7 @@ mod index_struct;
 mod store;
 
 mod decode;
+mod decoded;
 mod encode;
 
 pub use embedding::EmbeddingIdentity;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use kv_core::{KvStore, KvStoreExt, SimpleKvStore, WriteBatch};
 use raw_json::{PyString, RawJson};
 
+use crate::decoded::Decoded;
 use crate::{EmbeddingIdentity, Error, IndexStruct, Result};
 
 /// How often a change is tried again when other writers interfere.
@@ -14,6 +15,7 @@ pub struct KvIndexStore {
     kv: Arc<dyn KvStore>,
     namespace: String,
     collection: String,
+    decoded: Decoded,
 }
 
 impl KvIndexStore {
@@ -34,7 +36,7 @@ impl KvIndexStore {
     #[must_use]
     pub fn with_namespace(self, namespace: &str) -> Self {
         let collection = format!("{namespace}{}", self.kv.layout().index_structs);
-        Self { namespace: namespace.to_owned(), collection, ..self }
+        Self { namespace: namespace.to_owned(), collection, decoded: Decoded::default(), ..self }
     }
 
     /// The key-value store beneath.
@@ -104,7 +106,7 @@ impl KvIndexStore {
         let id = index_id.into();
         for _ in 0..TRIES_MAX {
             let Some(raw) = self.kv.get(&self.collection, &id).await? else { return Err(self.not_found(id).await?) };
-            let old = IndexStruct::from_raw(&raw, &id);
+            let old = self.decoded.read(&raw, &id);
             let mut new = old.clone();
             let told = change(&mut new);
             if new == old {
@@ -112,10 +114,15 @@ impl KvIndexStore {
             }
             let mut batch = WriteBatch::new();
             batch.require(&self.collection, &id, Some(raw));
-            batch.put(&self.collection, &id, new.to_raw());
+            let raw = new.to_raw();
+            batch.put(&self.collection, &id, raw.clone());
             match self.kv.apply(batch).await {
                 Err(e) if e.is_precondition_failed() => {}
-                done => return Ok(done.map(|_| (new, told))?),
+                Err(e) => return Err(e.into()),
+                Ok(_) => {
+                    self.decoded.written(raw, id, &new);
+                    return Ok((new, told));
+                }
             }
         }
         Err(Error::Contended { collection: self.collection.clone(), id, tries: TRIES_MAX })
@@ -131,8 +138,9 @@ impl KvIndexStore {
         let is_there = self.kv.contains(&self.collection, &id).await?;
         let mut batch = WriteBatch::new();
         batch.delete(&self.collection, &id);
-        batch.delete(self.embedding_collection(), id);
+        batch.delete(self.embedding_collection(), &id);
         self.kv.apply(batch).await?;
+        self.decoded.forget(&id);
         Ok(is_there)
     }
 
@@ -143,7 +151,7 @@ impl KvIndexStore {
     /// [`IndexStructData::Other`](crate::IndexStructData::Other).
     pub async fn get_index_struct(&self, index_id: impl Into<PyString>) -> Result<Option<IndexStruct>> {
         let id = index_id.into();
-        Ok(self.kv.get(&self.collection, &id).await?.map(|raw| IndexStruct::from_raw(&raw, &id)))
+        Ok(self.kv.get(&self.collection, &id).await?.map(|raw| self.decoded.read(&raw, &id)))
     }
 
     /// A struct that must be there.
@@ -164,7 +172,7 @@ impl KvIndexStore {
     /// If the store beneath fails.
     pub async fn index_structs(&self) -> Result<Vec<IndexStruct>> {
         let all = self.kv.get_all(&self.collection).await?;
-        Ok(all.iter().map(|(id, raw)| IndexStruct::from_raw(raw, id)).collect())
+        Ok(all.iter().map(|(id, raw)| self.decoded.read(raw, id)).collect())
     }
 
     /// Gives an index another id, as one batch. It moves to the end of the order. Renaming to the same id does nothing.
@@ -177,7 +185,7 @@ impl KvIndexStore {
         if from == to {
             return Ok(());
         }
-        let mut renamed = IndexStruct::from_raw(&raw, &from);
+        let mut renamed = self.decoded.read(&raw, &from);
         renamed.index_id = to.clone();
         let mut batch = WriteBatch::new();
         batch.require(&self.collection, &from, Some(raw));
@@ -239,7 +247,8 @@ impl KvIndexStore {
 
 impl From<Arc<dyn KvStore>> for KvIndexStore {
     fn from(kv: Arc<dyn KvStore>) -> Self {
-        Self { kv, namespace: String::new(), collection: String::new() }.with_namespace(Self::NAMESPACE)
+        Self { kv, namespace: String::new(), collection: String::new(), decoded: Decoded::default() }
+            .with_namespace(Self::NAMESPACE)
     }
 }
 

@@ -122,13 +122,9 @@ impl IndexHandle {
         for node in self.nodes().await? {
             documents.extend(node.ref_doc_id()?.cloned());
         }
-        let mut infos = IndexMap::new();
-        for id in documents {
-            if let Some(info) = self.ctx.docstore().get_ref_doc_info(&id).await? {
-                infos.insert(id, info);
-            }
-        }
-        Ok(infos)
+        let documents: Vec<PyString> = documents.into_iter().collect();
+        let infos = self.ctx.docstore().get_ref_doc_infos(&documents).await?;
+        Ok(documents.into_iter().zip(infos).filter_map(|(id, info)| Some((id, info?))).collect())
     }
 
     /// Gives the index another id, here and in the index store, where it moves to the end of the order.

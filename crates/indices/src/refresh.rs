@@ -10,6 +10,9 @@ use crate::kinds::Planner;
 use crate::needs::Needs;
 use crate::{DeleteOptions, Deleted, DocstoreDelete, IndexHandle, Result, kinds};
 
+/// Of how many documents the nodes are looked at together.
+const DOCUMENTS_AT_ONCE: usize = 1_000;
+
 impl IndexHandle {
     /// Replaces a document by its new version, or inserts it if it is new. See
     /// [`update_ref_doc_with`](Self::update_ref_doc_with).
@@ -54,19 +57,18 @@ impl IndexHandle {
     pub async fn refresh_ref_docs_with(&self, documents: Vec<Node>, options: DeleteOptions) -> Result<Vec<bool>> {
         kinds::check_deletable(self)?;
         self.reload().await?;
-        let own: HashSet<PyString> = self.node_ids().await?.into_iter().collect();
-        let mut fresh: HashMap<PyString, String> = HashMap::new();
+        let mut hashes = Vec::with_capacity(documents.len());
+        for document in &documents {
+            hashes.push((document.id.clone(), document.hash()?));
+        }
+        let mut known = self.fresh(&hashes).await?;
         let mut told = Vec::with_capacity(documents.len());
         let mut stale = Vec::new();
-        for document in documents {
-            let hash = document.hash()?;
-            let known = match fresh.get(&document.id) {
-                Some(planned) => *planned == hash,
-                None => self.is_fresh(&document.id, &hash, &own).await?,
-            };
-            told.push(!known);
-            if !known {
-                fresh.insert(document.id.clone(), hash.clone());
+        for (document, (id, hash)) in documents.into_iter().zip(hashes) {
+            let is_fresh = known.get(&id) == Some(&hash);
+            told.push(!is_fresh);
+            if !is_fresh {
+                known.insert(id, hash.clone());
                 stale.push((document, hash));
             }
         }
@@ -96,23 +98,39 @@ impl IndexHandle {
         Ok(told)
     }
 
-    async fn is_fresh(&self, id: &PyString, hash: &str, own: &HashSet<PyString>) -> Result<bool> {
+    /// Those of the documents with these hashes that the index has as they are.
+    async fn fresh(&self, hashes: &[(PyString, String)]) -> Result<HashMap<PyString, String>> {
         let store = self.ctx.docstore();
-        if store.get_document_hash(id).await?.is_none_or(|stored| stored != *hash) {
-            return Ok(false);
-        }
+        let own: HashSet<PyString> = self.node_ids().await?.into_iter().collect();
+        let ids: Vec<PyString> = hashes.iter().map(|(id, _)| id.clone()).collect();
+        let stored = store.get_document_hashes(&ids).await?;
+        let same =
+            hashes.iter().zip(stored).filter(|((_, hash), stored)| stored.as_ref().is_some_and(|s| *s == **hash));
+        let same: HashMap<PyString, String> = same.map(|(document, _)| document.clone()).collect();
         if self.lists_only_in_vector_store()? {
-            return Ok(true);
+            return Ok(same);
         }
-        let mut nodes = store.ref_doc_nodes(id).await?.unwrap_or_default();
-        nodes.retain(|node| own.contains(node));
-        for node in store.get_nodes(&nodes).await?.iter().flatten() {
-            let source = node.related(NodeRelationship::Source)?;
-            if source.and_then(|source| source.hash.as_ref()).is_some_and(|made_from| *made_from != *hash) {
-                return Ok(false);
+        let ids: Vec<PyString> = same.keys().cloned().collect();
+        let mut fresh = HashMap::new();
+        for ids in ids.chunks(DOCUMENTS_AT_ONCE) {
+            let mut nodes = store.ref_docs_nodes(ids).await?;
+            nodes.iter_mut().flatten().for_each(|nodes| nodes.retain(|node| own.contains(node)));
+            let all: Vec<PyString> = nodes.iter().flatten().flatten().cloned().collect();
+            let mut found = store.get_nodes(&all).await?.into_iter();
+            for (id, nodes) in ids.iter().zip(nodes) {
+                let nodes: Vec<Option<Node>> = found.by_ref().take(nodes.map_or(0, |nodes| nodes.len())).collect();
+                let mut is_fresh = !nodes.is_empty();
+                for node in nodes.iter().flatten() {
+                    let source = node.related(NodeRelationship::Source)?;
+                    let made_from = source.and_then(|source| source.hash.as_ref());
+                    is_fresh &= made_from.is_none_or(|made_from| *made_from == *same[id]);
+                }
+                if is_fresh {
+                    fresh.insert(id.clone(), same[id].clone());
+                }
             }
         }
-        Ok(!nodes.is_empty())
+        Ok(fresh)
     }
 
     /// Puts the new nodes of a document in place of its old ones.

@@ -1,4 +1,13 @@
-//! How to do things, a page for each task.
+//! How to do things, a page for each task. The examples are compiled and run with the tests.
 
-#[doc = include_str!("indexes.md")]
-pub mod indexes {}
+#[doc = include_str!("save_and_load.md")]
+pub mod save_and_load {}
+
+#[doc = include_str!("several_indexes.md")]
+pub mod several_indexes {}
+
+#[doc = include_str!("customizing_stores.md")]
+pub mod customizing_stores {}
+
+#[doc = include_str!("updating_documents.md")]
+pub mod updating_documents {}
