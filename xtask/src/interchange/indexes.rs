@@ -273,7 +273,7 @@ pub(super) fn questions(random: &mut Random, shelf: &Shelf) -> Vec<Value> {
     for index in &shelf.existing.indexes {
         all.push(op("index.get", &index.id, []));
         all.push(op("indexes.summary", &index.id, []));
-        all.push(op("indexes.documents", &index.id, []));
+        all.push(op("indexes.documents", &index.id, [("kind", index.kind.as_str().into())]));
         all.extend(random.list(5, |random| retrieval(random, index)));
     }
     let mut stored: Vec<&PyString> =
