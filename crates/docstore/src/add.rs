@@ -170,6 +170,11 @@ impl Prepared {
 }
 
 impl PreparedNodes {
+    /// The ids of the nodes.
+    pub fn ids(&self) -> impl Iterator<Item = &PyString> {
+        self.nodes.iter().map(|node| &node.id)
+    }
+
     /// Whether there is no node.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()

@@ -50,12 +50,25 @@ pub struct IndexBuilder<T> {
     id: Option<PyString>,
     summary: Option<PyString>,
     pub(crate) settings: Settings,
+    /// Index nodes with objects behind them.
+    pub(crate) object_nodes: Vec<Node>,
     kind: PhantomData<fn() -> T>,
 }
 
 impl<T: IndexKind> IndexBuilder<T> {
     pub(crate) fn new(ctx: &StorageContext) -> Self {
-        Self { ctx: ctx.clone(), id: None, summary: None, settings: Settings::default(), kind: PhantomData }
+        Self {
+            ctx: ctx.clone(),
+            id: None,
+            summary: None,
+            settings: Settings::default(),
+            object_nodes: Vec::new(),
+            kind: PhantomData,
+        }
+    }
+
+    pub(crate) fn context(&self) -> &StorageContext {
+        &self.ctx
     }
 
     /// The index's id; a random UUID by default.
@@ -110,18 +123,34 @@ impl<T: IndexKind> IndexBuilder<T> {
             hashes.push((document.id.clone(), document.hash()?));
         }
         let handle = self.handle();
-        let nodes = handle.transform(documents).await?;
-        build(handle, nodes, hashes).await
+        self.check_objects()?;
+        let mut nodes = handle.transform(documents).await?;
+        nodes.extend(self.object_nodes);
+        let ctx = handle.ctx.clone();
+        let remember = async move {
+            let hashes = hashes.iter().map(|(id, hash)| (id.clone(), hash.as_str()));
+            Ok(ctx.docstore().set_document_hashes(hashes).await?)
+        };
+        build(handle, nodes, remember).await
     }
 
     /// Builds the index from nodes. Everything that the nodes can make fail is done before anything is stored, and the
     /// index itself is stored last.
     ///
     /// # Errors
-    /// [`indexstore::Error::AlreadyExists`] if there is an index with this id, and as
+    /// [`indexstore::Error::AlreadyExists`] if there is an index with this id,
+    /// [`Error::NoIndexNode`](crate::Error::NoIndexNode) if an object was added with another node, and as
     /// [`insert_nodes`](IndexHandle::insert_nodes).
     pub async fn from_nodes(self, nodes: Vec<Node>) -> Result<T> {
-        build(self.handle(), nodes, Vec::new()).await
+        self.build_after(nodes, async { Ok(()) }).await
+    }
+
+    /// Builds the index, and does something else before anything is stored.
+    pub(crate) async fn build_after(self, mut nodes: Vec<Node>, first: impl Future<Output = Result<()>>) -> Result<T> {
+        let handle = self.handle();
+        self.check_objects()?;
+        nodes.extend(self.object_nodes);
+        build(handle, nodes, first).await
     }
 
     /// The index without nodes, which nobody else knows so far.
@@ -132,14 +161,19 @@ impl<T: IndexKind> IndexBuilder<T> {
     }
 }
 
-async fn build<T: IndexKind>(handle: IndexHandle, nodes: Vec<Node>, hashes: Vec<(PyString, String)>) -> Result<T> {
+/// Builds an index. What is to be done `first` comes after all that the nodes can make fail.
+async fn build<T: IndexKind>(
+    handle: IndexHandle,
+    nodes: Vec<Node>,
+    first: impl Future<Output = Result<()>>,
+) -> Result<T> {
     let store = handle.ctx.index_store();
     if store.get_index_struct(handle.index_id()).await?.is_some() {
         let collection = store.collection().to_owned();
         return Err(indexstore::Error::AlreadyExists { collection, id: handle.index_id() }.into());
     }
     let insertion = Planner::new(&handle, true).plan(nodes).await?;
-    handle.ctx.docstore().set_document_hashes(hashes.iter().map(|(id, hash)| (id.clone(), hash.as_str()))).await?;
+    first.await?;
     let own = async |vector_ids: Vec<PyString>| {
         let mut index_struct = (*handle.index_struct()).clone();
         (insertion.change)(&mut index_struct.data, &vector_ids);

@@ -7,7 +7,7 @@ use storage_context::DEFAULT_NAMESPACE;
 use vectorstore::VectorStoreQuery;
 
 use crate::insertion::{Insertion, ids};
-use crate::retriever::{NodeWithScore, QueryBundle, Retriever, finish};
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever, unscored};
 use crate::vector_retriever::query_own;
 use crate::vector_store::without_embedding;
 use crate::{DocumentSummaryIndex, Error, IndexHandle, Result, summarize};
@@ -112,6 +112,6 @@ impl Retriever for DocumentSummaryRetriever {
         let ids: Vec<PyString> =
             found.ids.iter().filter_map(|id| known.summary_id_to_node_ids.get(id)).flatten().cloned().collect();
         let nodes = self.index.fetch(&ids).await?;
-        Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })))
+        self.index.finish(query, unscored(nodes)).await
     }
 }

@@ -55,10 +55,10 @@ pub enum Error {
         missing: Vec<PyString>,
     },
     /// What was asked for needs a model, and the index has none.
-    #[error("index '{id}' has no {model} {purpose}; give it one")]
+    #[error("{} has no {model} {purpose}; give it one", owner(.id))]
     NoModel {
-        /// The index.
-        id: PyString,
+        /// The index, or `None` if it is a query engine without one.
+        id: Option<PyString>,
         /// Which model.
         model: &'static str,
         /// What it is needed for.
@@ -73,6 +73,53 @@ pub enum Error {
         purpose: String,
         /// What it reports.
         source: ModelError,
+    },
+    /// A question, or an answer that is to be improved, is too long for a model.
+    #[error(
+        "what is asked takes {taken} of the {window} bytes that the model '{model}' reads at once, which leaves no \
+         room for texts; ask a shorter question, or take a model that reads more"
+    )]
+    NoRoom {
+        /// The model's name.
+        model: String,
+        /// How much it reads.
+        window: usize,
+        /// How much is taken.
+        taken: usize,
+    },
+    /// A question went in a circle, or deeper than anyone means to.
+    #[error("the question goes in a circle or too deep, {}; take one of them out", steps(.path))]
+    Circle {
+        /// The way it went: the ids of indexes of a graph, and those that index nodes with objects name.
+        path: Vec<PyString>,
+    },
+    /// An object was to stand behind something else than an index node.
+    #[error("node '{node}' is a {class}, and objects stand behind index nodes only; make it one with `Node::index`")]
+    NoIndexNode {
+        /// The node.
+        node: PyString,
+        /// Its class.
+        class: &'static str,
+    },
+    /// A graph was to be made with another number of summaries than indexes.
+    #[error("there are {summaries} summaries for {children} indexes; give each one")]
+    SummaryCount {
+        /// How many indexes.
+        children: usize,
+        /// How many summaries.
+        summaries: usize,
+    },
+    /// A graph was to be made of an index of which nobody has said what it is about.
+    #[error("index '{id}' has no summary to be found by in a graph; give it one")]
+    NoSummary {
+        /// The index.
+        id: PyString,
+    },
+    /// A graph was to be made of indexes of several contexts.
+    #[error("index '{id}' lives in another storage context than the root of the graph; build both in the same one")]
+    OtherContext {
+        /// The index.
+        id: PyString,
     },
     /// A transformation of nodes failed.
     #[error("a transformation of nodes for index '{id}' failed")]
@@ -160,6 +207,14 @@ impl Error {
             _ => false,
         }
     }
+}
+
+fn owner(id: &Option<PyString>) -> String {
+    id.as_ref().map_or_else(|| "the query engine".to_owned(), |id| format!("index '{id}'"))
+}
+
+fn steps(ids: &[PyString]) -> String {
+    ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(" -> ")
 }
 
 fn list(ids: &[PyString]) -> String {

@@ -168,7 +168,7 @@ impl IndexHandle {
     pub(crate) fn llm(&self, purpose: impl FnOnce() -> String) -> Result<&dyn Llm> {
         match &self.settings.llm {
             Some(llm) => Ok(&**llm),
-            None => Err(Error::NoModel { id: self.index_id(), model: "language model", purpose: purpose() }),
+            None => Err(Error::NoModel { id: Some(self.index_id()), model: "language model", purpose: purpose() }),
         }
     }
 

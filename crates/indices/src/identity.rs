@@ -80,7 +80,7 @@ impl IndexHandle {
     fn embedder(&self, purpose: impl FnOnce() -> String) -> Result<&dyn Embedder> {
         match &self.settings.embedder {
             Some(embedder) => Ok(&**embedder),
-            None => Err(Error::NoModel { id: self.index_id(), model: "embedder", purpose: purpose() }),
+            None => Err(Error::NoModel { id: Some(self.index_id()), model: "embedder", purpose: purpose() }),
         }
     }
 

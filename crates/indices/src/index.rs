@@ -2,10 +2,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use indexstore::{DocumentSummary, IndexDict, IndexGraph, IndexStruct, IndexStructData, KeywordTable};
+use raw_json::PyString;
 use storage_context::StorageContext;
 
 use crate::builder::private::Sealed;
-use crate::{Embedder, Error, IndexBuilder, IndexHandle, IndexKind, Llm, Transformation};
+use crate::{
+    Embedder, Error, IndexBuilder, IndexHandle, IndexKind, Llm, RetrievedObject, RetrieverQueryEngine, Transformation,
+};
 
 /// Declares the kinds of index: a type for each, the enum of all, and the ways between them.
 macro_rules! index_kinds {
@@ -46,6 +49,24 @@ macro_rules! index_kinds {
                 pub fn with_llm(mut self, llm: impl Llm) -> Self {
                     self.0.settings.llm = Some(Arc::new(llm));
                     self
+                }
+
+                /// Says what stands behind index nodes, by their `index_id`: what retrievers return in their place.
+                /// None of it is stored. Objects that the index has already stay, except under the same ids.
+                #[must_use]
+                pub fn with_objects<K: Into<PyString>, O: Into<RetrievedObject>>(
+                    mut self,
+                    objects: impl IntoIterator<Item = (K, O)>,
+                ) -> Self {
+                    let objects = objects.into_iter().map(|(id, object)| (id.into(), object.into()));
+                    Arc::make_mut(&mut self.0.settings.objects).extend(objects);
+                    self
+                }
+
+                /// Answers questions with what this kind of index finds by default, as
+                /// [`Index::as_query_engine`] does.
+                pub fn as_query_engine(&self) -> RetrieverQueryEngine {
+                    Index::from(self.clone()).as_query_engine()
                 }
 
                 /// Says what makes nodes of documents, one after the other;
@@ -119,6 +140,18 @@ macro_rules! index_kinds {
             pub fn with_llm(self, llm: impl Llm) -> Self {
                 match self {
                     $(Self::$variant(index) => Self::$variant(index.with_llm(llm)),)*
+                }
+            }
+
+            /// Says what stands behind index nodes, by their `index_id`: what retrievers return in their place. None of
+            /// it is stored. Objects that the index has already stay, except under the same ids.
+            #[must_use]
+            pub fn with_objects<K: Into<PyString>, O: Into<RetrievedObject>>(
+                self,
+                objects: impl IntoIterator<Item = (K, O)>,
+            ) -> Self {
+                match self {
+                    $(Self::$variant(index) => Self::$variant(index.with_objects(objects)),)*
                 }
             }
 

@@ -33,8 +33,8 @@ pub(crate) struct Insertion {
 
 impl Insertion {
     /// Stores the nodes, and then does what makes them the index's, told the vectors' ids. The vectors come first: their
-    /// store may refuse them. If something fails after that, vectors that are nobody's are taken back, as far as that
-    /// succeeds; the document store still lists the nodes of the document, and the next update takes those.
+    /// store may refuse them. If something fails after that, vectors and summaries that are nobody's are taken back, as
+    /// far as that succeeds; the document store still lists the nodes of the document, and the next update takes those.
     pub(crate) async fn store<T, F: Future<Output = Result<T>>>(
         &self,
         index: &IndexHandle,
@@ -61,12 +61,16 @@ impl Insertion {
     }
 
     async fn or_take_back<T>(&self, index: &IndexHandle, vector_ids: &[PyString], result: Result<T>) -> Result<T> {
+        let summaries: Vec<PyString> = self.summaries.iter().flat_map(PreparedNodes::ids).cloned().collect();
         if result.is_err()
-            && !vector_ids.is_empty()
+            && !(vector_ids.is_empty() && summaries.is_empty())
             && let Ok(needs) = Needs::read(&index.ctx).await
         {
             // The first error is the one that matters.
             drop(index.delete_vectors(vector_ids.iter().cloned(), &needs).await);
+            if !needs.everything && !summaries.is_empty() {
+                drop(index.ctx.docstore().delete_documents_except(&summaries, &needs.nodes).await);
+            }
         }
         result
     }

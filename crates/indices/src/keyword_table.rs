@@ -7,7 +7,7 @@ use raw_json::PyString;
 use schema::{MetadataMode, Node};
 
 use crate::insertion::{Insertion, ids};
-use crate::retriever::{NodeWithScore, QueryBundle, Retriever, finish};
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever, unscored};
 use crate::{Error, IndexBuilder, IndexHandle, KeywordExtractor, KeywordTableIndex, Result};
 
 /// How many keywords a node has at most.
@@ -109,6 +109,6 @@ impl Retriever for KeywordTableRetriever {
         counts.sort_by(|_, a, _, b| b.cmp(a));
         let ids: Vec<PyString> = counts.into_keys().take(self.top_k).cloned().collect();
         let nodes = self.index.fetch(&ids).await?;
-        Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })))
+        self.index.finish(query, unscored(nodes)).await
     }
 }

@@ -18,8 +18,15 @@ mod needs;
 mod refresh;
 
 mod index_retriever;
+mod objects;
 mod retriever;
 mod vector_retriever;
+
+mod extract;
+mod query_engine;
+mod response;
+mod summarize;
+mod synthesizer;
 
 mod document_summary;
 mod empty;
@@ -28,7 +35,6 @@ mod keywords;
 mod multi_modal;
 mod property_graph;
 mod sentences;
-mod summarize;
 mod summary;
 mod tree;
 mod tree_graph;
@@ -36,6 +42,7 @@ mod tree_retriever;
 mod vector_store;
 
 mod graph;
+mod graph_query_engine;
 mod load;
 
 pub use builder::{IndexBuilder, IndexKind};
@@ -43,6 +50,7 @@ pub use delete::{DeleteOptions, Deleted, DocstoreDelete};
 pub use document_summary::DocumentSummaryRetriever;
 pub use error::{Error, Result};
 pub use graph::ComposableGraph;
+pub use graph_query_engine::ComposableGraphQueryEngine;
 pub use handle::IndexHandle;
 pub use hash_embedder::HashEmbedder;
 pub use index::{
@@ -54,9 +62,13 @@ pub use keyword_table::KeywordTableRetriever;
 pub use keywords::{KeywordExtractor, LlmKeywords, RakeKeywords, SimpleKeywords};
 pub use load::{load_graph_from_storage, load_index_from_storage, load_indices_from_storage};
 pub use models::{Embedder, Llm, ModelError};
+pub use objects::RetrievedObject;
 pub use property_graph::VectorContextRetriever;
+pub use query_engine::{QueryEngine, QueryEngineExt, RetrieverQueryEngine};
+pub use response::{Response, StreamingResponse};
 pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};
 pub use summary::{SummaryIndexEmbeddingRetriever, SummaryIndexRetriever};
+pub use synthesizer::{ResponseMode, ResponseSynthesizer};
 pub use transformation::{Transformation, WholeDocuments};
 pub use tree_retriever::{TreeRetriever, TreeSelectLeafRetriever};
 pub use vector_retriever::VectorIndexRetriever;

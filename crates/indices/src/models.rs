@@ -71,6 +71,12 @@ pub trait Llm: Debug + Send + Sync + 'static {
     /// The model's name, for messages.
     fn model_name(&self) -> &str;
 
+    /// How long a prompt may be, in bytes, without the answer; 12,000 by default. A token is three or four bytes in
+    /// most models and languages. Prompts made here are never longer.
+    fn context_window(&self) -> usize {
+        12_000
+    }
+
     /// Completes a prompt.
     ///
     /// # Errors
@@ -94,6 +100,10 @@ pub trait Llm: Debug + Send + Sync + 'static {
 impl<L: Llm + ?Sized> Llm for Arc<L> {
     fn model_name(&self) -> &str {
         (**self).model_name()
+    }
+
+    fn context_window(&self) -> usize {
+        (**self).context_window()
     }
 
     async fn complete(&self, prompt: &str) -> Result<String, ModelError> {

@@ -24,7 +24,7 @@ pub(crate) async fn plan(index: &IndexHandle, nodes: Vec<Node>) -> Result<Insert
         };
         if node.embedding.is_none() {
             let purpose = format!("to embed the image '{}' with, which has no embedding", node.id);
-            return Err(Error::NoModel { id: index.index_id(), model: "embedder of images", purpose });
+            return Err(Error::NoModel { id: Some(index.index_id()), model: "embedder of images", purpose });
         }
         if is_text {
             texts.push(Node { embedding: image.text_embedding.clone(), ..node.clone() });

@@ -8,7 +8,7 @@ use schema::{Node, NodeContent};
 use storage_context::DEFAULT_NAMESPACE;
 use vectorstore::VectorStoreQuery;
 
-use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first, finish};
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first};
 use crate::vector_retriever::query_own;
 use crate::{IndexHandle, PropertyGraphIndex, Result};
 
@@ -111,7 +111,7 @@ impl Retriever for VectorContextRetriever {
             }
             found = with_texts(found, graph.get_llama_nodes(&sources).await?.nodes)?;
         }
-        Ok(finish(found))
+        self.index.finish(query, found).await
     }
 }
 

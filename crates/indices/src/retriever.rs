@@ -1,13 +1,13 @@
 use std::cmp::Ordering;
-use std::collections::HashSet;
 use std::fmt::Debug;
 use std::future::Future;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use raw_json::PyString;
 use schema::Node;
 
-use crate::{IndexHandle, Result};
+use crate::{Error, IndexHandle, Result};
 
 /// A question, with its embedding if that is known.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,7 +16,13 @@ pub struct QueryBundle {
     pub query_str: String,
     /// Its embedding. With it no embedder is needed.
     pub embedding: Option<Vec<f64>>,
+    /// What is being asked already: the indexes of graphs and the objects that this question went through.
+    way: Vec<PyString>,
 }
+
+/// How many indexes of graphs and objects behind index nodes a question goes through, one within the other. Each takes
+/// up to 30 KB of the stack in a build that is not optimized.
+const DEPTH_MAX: usize = 20;
 
 impl QueryBundle {
     /// A question with its embedding.
@@ -24,6 +30,23 @@ impl QueryBundle {
     pub fn with_embedding(mut self, embedding: impl Into<Vec<f64>>) -> Self {
         self.embedding = Some(embedding.into());
         self
+    }
+
+    /// How many things the question went through.
+    pub(crate) fn depth(&self) -> usize {
+        self.way.len()
+    }
+
+    /// The question as it is asked within something that has an id. It must not be one of those that it went through
+    /// `since` it was so deep, for then it would go on for ever.
+    pub(crate) fn enter(&self, id: &PyString, since: usize) -> Result<Self> {
+        let way = [self.way.as_slice(), std::slice::from_ref(id)].concat();
+        if way.len() <= DEPTH_MAX && !self.way[since..].contains(id) {
+            return Ok(Self { way, ..self.clone() });
+        }
+        // What came before the circle does not matter.
+        let from = self.way.iter().rposition(|before| before == id).unwrap_or(0);
+        Err(Error::Circle { path: way[from..].to_vec() })
     }
 
     /// The embedding, made with the index's embedder if need be.
@@ -37,13 +60,13 @@ impl QueryBundle {
 
 impl From<&str> for QueryBundle {
     fn from(query: &str) -> Self {
-        Self { query_str: query.to_owned(), embedding: None }
+        query.to_owned().into()
     }
 }
 
 impl From<String> for QueryBundle {
     fn from(query_str: String) -> Self {
-        Self { query_str, embedding: None }
+        Self { query_str, ..Self::default() }
     }
 }
 
@@ -79,6 +102,13 @@ impl<R: Retriever + ?Sized> Retriever for Box<R> {
     }
 }
 
+#[async_trait]
+impl<R: Retriever + ?Sized> Retriever for Arc<R> {
+    async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
+        (**self).retrieve_bundle(query).await
+    }
+}
+
 /// Short forms for every [`Retriever`].
 pub trait RetrieverExt: Retriever {
     /// Finds nodes, best first. A question is a string, or a [`QueryBundle`] with an embedding.
@@ -98,48 +128,19 @@ pub(crate) fn best_first(a: f64, b: f64) -> Ordering {
     b.partial_cmp(&a).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
-/// What every retriever does at the end: an index node that carries a node gives way to it, and of results with the
-/// same id the first stays.
-pub(crate) fn finish(found: impl IntoIterator<Item = NodeWithScore>) -> Vec<NodeWithScore> {
-    let mut seen: HashSet<PyString> = HashSet::new();
-    let resolved = found.into_iter().map(|found| match found.node.obj_node() {
-        // As in LlamaIndex, no score and a score of 0 count as 1.
-        Some(node) => NodeWithScore { node, score: Some(found.score.filter(|score| *score != 0.0).unwrap_or(1.0)) },
-        None => found,
-    });
-    resolved.filter(|found| seen.insert(found.node.id.clone())).collect()
+/// Nodes that were found, and not measured.
+pub(crate) fn unscored(nodes: Vec<Node>) -> Vec<NodeWithScore> {
+    nodes.into_iter().map(|node| NodeWithScore { node, score: None }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use raw_json::Value;
-    use schema::NodeContent;
 
     #[test]
     fn what_has_no_score_comes_last() {
         let mut scores = [0.25, f64::NAN, -1.0, f64::NAN, 0.5];
         scores.sort_by(|a, b| best_first(*a, *b));
         assert!(scores[..3] == [0.5, 0.25, -1.0] && scores[3..].iter().all(|score| score.is_nan()), "{scores:?}");
-    }
-
-    #[test]
-    fn index_nodes_give_way_and_doubles_go() {
-        let inner = Node::text("inner").with_id("inner");
-        let mut pointer = Node::index("pointer", "inner").with_id("pointer");
-        if let NodeContent::Index(_, index) = &mut pointer.content {
-            index.obj = Some(inner.to_value());
-        }
-        let plain = Node::index("plain", "elsewhere").with_id("plain");
-        let found = |node: &Node, score| NodeWithScore { node: node.clone(), score };
-        let results = finish([
-            found(&pointer, None),
-            found(&plain, Some(0.5)),
-            found(&inner, Some(0.1)),
-            found(&plain, Some(0.9)),
-        ]);
-        let told: Vec<_> = results.iter().map(|found| (found.node.id.to_string(), found.score)).collect();
-        assert_eq!(told, [("inner".to_owned(), Some(1.0)), ("plain".to_owned(), Some(0.5))]);
-        assert_eq!(Value::from(&results[0].node), Value::from(&inner));
     }
 }

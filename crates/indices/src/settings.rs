@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+use raw_json::PyString;
+
 use crate::tree::TreeSettings;
-use crate::{Embedder, KeywordExtractor, Llm, SimpleKeywords, Transformation, WholeDocuments};
+use crate::{Embedder, KeywordExtractor, Llm, RetrievedObject, SimpleKeywords, Transformation, WholeDocuments};
 
 /// What an index works with beside its stores. None of it is stored, and nothing here is made by itself.
 #[derive(Debug, Clone)]
@@ -14,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) keywords: Arc<dyn KeywordExtractor>,
     /// Whether the document store gets the nodes even if the vector store keeps their texts.
     pub(crate) store_nodes_override: bool,
+    /// What stands behind index nodes, by their `index_id`.
+    pub(crate) objects: Arc<IndexMap<PyString, RetrievedObject>>,
 }
 
 impl Default for Settings {
@@ -25,6 +30,7 @@ impl Default for Settings {
             tree: TreeSettings::default(),
             keywords: Arc::new(SimpleKeywords),
             store_nodes_override: false,
+            objects: Arc::default(),
         }
     }
 }

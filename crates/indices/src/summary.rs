@@ -6,7 +6,7 @@ use vectorstore::{VectorStore, VectorStoreQuery};
 use vectorstore_simple::SimpleVectorStore;
 
 use crate::insertion::{Insertion, ids};
-use crate::retriever::{NodeWithScore, QueryBundle, Retriever, finish};
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever, unscored};
 use crate::{IndexHandle, Result, SummaryIndex};
 
 /// Nodes are put at the end of the row.
@@ -46,9 +46,9 @@ pub struct SummaryIndexRetriever {
 
 #[async_trait]
 impl Retriever for SummaryIndexRetriever {
-    async fn retrieve_bundle(&self, _query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
+    async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
         let nodes = self.index.nodes().await?;
-        Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })))
+        self.index.finish(query, unscored(nodes)).await
     }
 }
 
@@ -75,7 +75,7 @@ impl Retriever for SummaryIndexEmbeddingRetriever {
         let embedding = query.embedding_for(&self.index).await?;
         let nodes = self.index.fetch(row).await?;
         let ranked = rank(&self.index, nodes, embedding, self.top_k).await?;
-        Ok(finish(ranked))
+        self.index.finish(query, ranked).await
     }
 }
 

@@ -5,7 +5,7 @@ use raw_json::PyString;
 use schema::Node;
 
 use crate::identity::cosine;
-use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first, finish};
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first, unscored};
 use crate::{IndexHandle, Result, TreeIndex};
 
 impl TreeIndex {
@@ -40,7 +40,7 @@ enum Part {
 
 #[async_trait]
 impl Retriever for TreeRetriever {
-    async fn retrieve_bundle(&self, _query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
+    async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
         let index_struct = self.index.index_struct();
         let IndexStructData::Tree(graph) = &index_struct.data else { return Ok(Vec::new()) };
         let ids = match self.part {
@@ -48,7 +48,7 @@ impl Retriever for TreeRetriever {
             Part::Root => in_order(graph.root_nodes.iter()),
         };
         let nodes = self.index.fetch(&ids).await?;
-        Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })))
+        self.index.finish(query, unscored(nodes)).await
     }
 }
 
@@ -87,12 +87,17 @@ impl Retriever for TreeSelectLeafRetriever {
                 };
                 nodes = self.select(embedding, nodes).await?;
             }
-            let children = nodes.iter().filter_map(|node| graph.node_id_to_children_ids.get(&node.id)).flatten();
-            let below: Vec<(i64, &PyString)> = children.filter_map(|id| places.get(id).map(|at| (*at, id))).collect();
-            if below.is_empty() {
-                return Ok(finish(nodes.into_iter().map(|node| NodeWithScore { node, score: None })));
+            let below = |node: &Node| graph.node_id_to_children_ids.get(&node.id).filter(|below| !below.is_empty());
+            if nodes.iter().all(|node| below(node).is_none()) {
+                return self.index.finish(query, unscored(nodes)).await;
             }
-            level = in_order(below.iter().map(|(at, id)| (at, *id)));
+            // A leaf that was chosen beside summaries stays where it is. LlamaIndex drops it.
+            let next = nodes.iter().flat_map(|node| match below(node) {
+                Some(below) => below.iter().collect(),
+                None => vec![&node.id],
+            });
+            let next: Vec<(i64, &PyString)> = next.filter_map(|id| places.get(id).map(|at| (*at, id))).collect();
+            level = in_order(next.iter().map(|(at, id)| (at, *id)));
         }
         Ok(Vec::new())
     }

@@ -11,7 +11,7 @@ use vectorstore::{
     VectorStoreQueryResult,
 };
 
-use crate::retriever::{NodeWithScore, QueryBundle, Retriever, finish};
+use crate::retriever::{NodeWithScore, QueryBundle, Retriever};
 use crate::{Error, IndexHandle, Result};
 
 /// Finds the nodes of a [`VectorStoreIndex`](crate::VectorStoreIndex) that are nearest to a question.
@@ -126,7 +126,8 @@ impl Retriever for VectorIndexRetriever {
             query.query_embedding = Some(bundle.embedding_for(&self.index).await?);
         }
         if store.stores_text() {
-            return self.of_store_with_texts(&*store, &query).await;
+            let found = self.of_store_with_texts(&*store, &query).await?;
+            return self.index.finish(bundle, found).await;
         }
         let found = query_own(&*store, query, &dict.nodes_dict).await?;
         let ids = found
@@ -138,7 +139,7 @@ impl Retriever for VectorIndexRetriever {
             })
             .collect::<Result<Vec<_>>>()?;
         let nodes = self.index.fetch(&ids).await?;
-        Ok(scored(nodes, &found))
+        self.index.finish(bundle, scored(nodes, &found)).await
     }
 }
 
@@ -171,7 +172,7 @@ fn is_text(node: &Node) -> bool {
 
 fn scored(nodes: Vec<Node>, found: &VectorStoreQueryResult) -> Vec<NodeWithScore> {
     let scores = found.similarities.iter().map(|score| Some(*score)).chain(std::iter::repeat(None));
-    finish(nodes.into_iter().zip(scores).map(|(node, score)| NodeWithScore { node, score }))
+    nodes.into_iter().zip(scores).map(|(node, score)| NodeWithScore { node, score }).collect()
 }
 
 /// Asks a store for vectors of the index alone.

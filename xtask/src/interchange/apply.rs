@@ -329,7 +329,8 @@ async fn hits(store: &dyn VectorStore, request: &Request<'_>) -> Answer {
 }
 
 pub(super) fn query_mode(name: &Value) -> Result<VectorStoreQueryMode, String> {
-    let known = VectorStoreQueryMode::ALL.into_iter().find(|known| name.as_str().is_some_and(|name| *name == *known.name()));
+    let known =
+        VectorStoreQueryMode::ALL.into_iter().find(|known| name.as_str().is_some_and(|name| *name == *known.name()));
     known.ok_or_else(|| "the mode is none".to_owned())
 }
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use colca::indices::{IndexBuilder, IndexKind, KeywordExtractor, SimpleKeywords, TreeIndex};
+use colca::indices::{
+    DocumentSummaryRetriever, IndexBuilder, IndexKind, KeywordExtractor, KeywordTableRetriever, SimpleKeywords,
+    SummaryIndexEmbeddingRetriever, TreeIndex, TreeSelectLeafRetriever, VectorIndexRetriever,
+};
 use colca::prelude::*;
 
 use super::apply::{Answer, nothing, numbers, query_mode, told, unknown};
@@ -39,9 +42,7 @@ pub(super) async fn answer(ctx: &StorageContext, name: &str, request: &Request<'
         "indexes.insert" => nothing(index.insert(document(request.part("document"))?).await),
         "indexes.insert_nodes" => nothing(index.insert_nodes(request.nodes()?).await),
         "indexes.update" => nothing(index.update_ref_doc_with(document(request.part("document"))?, always).await),
-        "indexes.refresh" => {
-            Ok(index.refresh_ref_docs_with(documents(request)?, always).await.map_err(told)?.into())
-        }
+        "indexes.refresh" => Ok(index.refresh_ref_docs_with(documents(request)?, always).await.map_err(told)?.into()),
         "indexes.delete_nodes" => nothing(index.delete_nodes_with(&request.texts("node_ids")?, options).await),
         "indexes.delete_document" => nothing(index.delete_ref_doc_with(request.text("ref_doc_id")?, options).await),
         "indexes.rename" => nothing(index.set_index_id(request.text("to")?).await),
@@ -57,11 +58,8 @@ pub(super) async fn answer(ctx: &StorageContext, name: &str, request: &Request<'
 }
 
 async fn build<T: IndexKind>(builder: IndexBuilder<T>, request: &Request<'_>) -> Answer {
-    let builder = builder
-        .id(request.text("id")?)
-        .embedder(embedder())
-        .llm(MarksLlm)
-        .transformations(vec![Arc::new(Chunks)]);
+    let builder =
+        builder.id(request.text("id")?).embedder(embedder()).llm(MarksLlm).transformations(vec![Arc::new(Chunks)]);
     match request.part("documents") {
         Value::Null => nothing(builder.from_nodes(request.nodes()?).await),
         _ => nothing(builder.from_documents(documents(request)?).await),
@@ -82,57 +80,71 @@ pub(super) fn document(given: &Value) -> Result<Node, String> {
     Ok(document)
 }
 
+/// What is not given is left to the retriever.
 async fn retrieve(index: &Index, request: &Request<'_>) -> Answer {
     let options = Request(request.part("options"));
     let question = request.text("query")?.to_string();
     let mut query = QueryBundle::from(question.as_str());
     query.embedding = numbers(request.part("embedding"));
     let mode = options.part("retriever_mode").as_str().and_then(PyString::to_str);
-    let top_k = |default: i64| match options.0.get("similarity_top_k") {
-        Some(_) => options.number("similarity_top_k"),
-        None => Some(default),
-    };
-    let found = match (index, mode) {
-        (Index::VectorStore(index), _) => {
-            let given = Request(options.part("vector_store_kwargs"));
-            let mut retriever = index.as_retriever().top_k(top_k(2));
-            if let Some(mode) = options.0.get("vector_store_query_mode") {
-                retriever = retriever.mode(query_mode(mode)?).mmr_threshold(given.part("mmr_threshold").as_f64());
-            }
-            if let Some(filters) = options.selection()?.filters {
-                retriever = retriever.filters(filters);
-            }
-            retriever.retrieve_bundle(&query).await
-        }
+    let top_k = |name: &str| options.0.get(name).map(|_| options.number(name));
+    let retriever: Box<dyn Retriever> = match (index, mode) {
+        (Index::VectorStore(index), _) => Box::new(vector_retriever(index, &options)?),
         (Index::Summary(index), Some("embedding")) => {
-            index.embedding_retriever().top_k(top_k(1)).retrieve_bundle(&query).await
+            let retriever = index.embedding_retriever();
+            Box::new(with(retriever, top_k("similarity_top_k"), SummaryIndexEmbeddingRetriever::top_k))
         }
-        (Index::DocumentSummary(index), _) => index.as_retriever().top_k(top_k(1)).retrieve_bundle(&query).await,
-        (Index::Tree(index), Some("all_leaf")) => index.all_leaf_retriever().retrieve_bundle(&query).await,
-        (Index::Tree(index), Some("root")) => index.root_retriever().retrieve_bundle(&query).await,
+        (Index::DocumentSummary(index), _) => {
+            Box::new(with(index.as_retriever(), top_k("similarity_top_k"), DocumentSummaryRetriever::top_k))
+        }
+        (Index::Tree(index), Some("all_leaf")) => Box::new(index.all_leaf_retriever()),
+        (Index::Tree(index), Some("root")) => Box::new(index.root_retriever()),
         (Index::Tree(index), _) => {
-            let factor = options.size("child_branch_factor").unwrap_or(1);
-            index.select_leaf_embedding_retriever().child_branch_factor(factor).retrieve_bundle(&query).await
+            let factor = options.size("child_branch_factor").ok();
+            let retriever = index.select_leaf_embedding_retriever();
+            Box::new(with(retriever, factor, TreeSelectLeafRetriever::child_branch_factor))
         }
         (Index::MultiModal(index), _) if *request.text("find")? == *"text_to_image_retrieve" => {
-            let query = query.with_embedding(image_embedder().embed(&question));
-            index.image_retriever().top_k(options.number("image_similarity_top_k").or(Some(2))).retrieve_bundle(&query).await
+            query = query.with_embedding(image_embedder().embed(&question));
+            let retriever = index.image_retriever();
+            Box::new(with(retriever, top_k("image_similarity_top_k"), VectorIndexRetriever::top_k))
         }
-        (Index::MultiModal(index), _) => index.as_retriever().top_k(top_k(2)).retrieve_bundle(&query).await,
+        (Index::MultiModal(index), _) => {
+            Box::new(with(index.as_retriever(), top_k("similarity_top_k"), VectorIndexRetriever::top_k))
+        }
         (Index::KeywordTable(index), _) => {
-            let max = options.size("max_keywords_per_query").unwrap_or(10);
-            let top_k = options.size("num_chunks_per_query").unwrap_or(10);
-            let retriever = index.as_retriever().max_keywords(max).top_k(top_k);
-            let mut found = retriever.retrieve_bundle(&query).await.map_err(told)?;
-            count_keywords(index, &question, max, &mut found).await?;
-            Ok(found)
+            let max = options.size("max_keywords_per_query").ok();
+            let retriever = with(index.as_retriever(), max, KeywordTableRetriever::max_keywords);
+            Box::new(with(retriever, options.size("num_chunks_per_query").ok(), KeywordTableRetriever::top_k))
         }
-        _ => index.as_retriever().retrieve_bundle(&query).await,
+        _ => Box::new(index.as_retriever()),
     };
-    let found = found.map_err(told)?;
+    let mut found = retriever.retrieve_bundle(&query).await.map_err(told)?;
+    if let Index::KeywordTable(index) = index {
+        count_keywords(index, &question, options.size("max_keywords_per_query").unwrap_or(10), &mut found).await?;
+    }
     let ids: Vec<PyString> = found.iter().map(|found| found.node.id.clone()).collect();
-    let scores: Vec<Option<f64>> = found.iter().map(|found| found.score).collect();
-    Ok(object([("ids", ids.into()), ("similarities", Value::Array(scores.into_iter().map(Value::from).collect()))]))
+    let scores: Vec<Value> = found.iter().map(|found| found.score.into()).collect();
+    Ok(object([("ids", ids.into()), ("similarities", scores.into())]))
+}
+
+fn vector_retriever(index: &VectorStoreIndex, options: &Request<'_>) -> Result<VectorIndexRetriever, String> {
+    let top_k = options.0.get("similarity_top_k").map(|_| options.number("similarity_top_k"));
+    let mut retriever = with(index.as_retriever(), top_k, VectorIndexRetriever::top_k);
+    if let Some(mode) = options.0.get("vector_store_query_mode") {
+        retriever = retriever.mode(query_mode(mode)?);
+    }
+    let threshold = options.part("vector_store_kwargs").get("mmr_threshold").map(Value::as_f64);
+    retriever = with(retriever, threshold, VectorIndexRetriever::mmr_threshold);
+    Ok(with(retriever, options.selection()?.filters, VectorIndexRetriever::filters))
+}
+
+/// A retriever with this setting, if it is given.
+fn with<R, T>(retriever: R, setting: Option<T>, set: impl FnOnce(R, T) -> R) -> R {
+    match setting {
+        Some(setting) => set(retriever, setting),
+        None => retriever,
+    }
 }
 
 /// Tells of each node how many of the question's keywords it has: they are counted, but not told.
@@ -146,9 +158,8 @@ async fn count_keywords(
     let index_struct = index.index_struct();
     let IndexStructData::KeywordTable(known) = &index_struct.data else { return Ok(()) };
     for found in found {
-        let has = |keyword: &&String| {
-            known.table.get(keyword.as_bytes()).is_some_and(|nodes| nodes.contains(&found.node.id))
-        };
+        let has =
+            |keyword: &&String| known.table.get(keyword.as_bytes()).is_some_and(|nodes| nodes.contains(&found.node.id));
         found.score = Some(keywords.iter().filter(has).count() as f64);
     }
     Ok(())

@@ -31,7 +31,7 @@ pub(super) struct Existing {
 }
 
 /// An index.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     pub(super) id: String,
     pub(super) kind: String,
@@ -41,6 +41,8 @@ pub(super) struct Known {
     summaries: HashMap<PyString, Vec<(PyString, Vec<PyString>)>>,
     /// How many nodes a tree has at the top.
     top: usize,
+    /// Whether there are leaves beside summaries there.
+    mixed: bool,
     /// Whether something was embedded for it.
     embedded: bool,
 }
@@ -94,6 +96,11 @@ impl Existing {
             ("indexes.retrieve", "document_summary") => self.vectors.keys().all(|id| known.is_summary(id)),
             // Which of the nodes that have equally many keywords it misses first is arbitrary.
             ("indexes.retrieve", "keyword_table") => self.has_all(known),
+            // It drops a leaf beside summaries that it chooses together with one of those.
+            ("indexes.retrieve", "tree") => {
+                let factor = Request(request.part("options")).size("child_branch_factor");
+                !known.mixed || factor.is_ok_and(|factor| factor == 1)
+            }
             // D37.
             ("indexes.documents", "empty") => false,
             // It does not look whether the nodes are there.
@@ -120,8 +127,7 @@ impl Existing {
         if !self.is_new(&id) {
             return None;
         }
-        let known = Known { id, kind, nodes: Vec::new(), summaries: HashMap::new(), top: 0, embedded: false };
-        self.indexes.push(known);
+        self.indexes.push(Known { id, kind, ..Known::default() });
         let mut nodes = request.nodes().ok()?;
         for document in documents(request)? {
             self.hashes.insert(document.id.clone(), document.hash().ok()?);
@@ -230,8 +236,10 @@ impl Existing {
                         return None;
                     }
                     self.store(node)?;
-                    self.indexes[at].list(&node.id);
-                    self.indexes[at].top += 1;
+                    let known = &mut self.indexes[at];
+                    known.mixed |= known.top < known.nodes.len();
+                    known.list(&node.id);
+                    known.top += 1;
                 }
             }
             // D36.
@@ -363,7 +371,8 @@ impl Existing {
             .filter(|(_, summaries)| summaries.iter().any(|(_, nodes)| nodes.iter().any(|id| ids.contains(id))))
             .map(|(document, _)| document.clone())
             .collect();
-        let whole = |document: &PyString| known.summaries[document].iter().all(|(_, of)| of.iter().all(|id| ids.contains(id)));
+        let whole =
+            |document: &PyString| known.summaries[document].iter().all(|(_, of)| of.iter().all(|id| ids.contains(id)));
         // Other ids are passed over, but ours takes vectors with them that are nobody's.
         let odd = ids.iter().any(|id| !known.nodes.contains(id) && self.vectors.contains_key(id));
         if always || odd || !touched.iter().all(|document| whole(document) && self.listed.contains_key(document)) {

@@ -312,6 +312,13 @@ fn retrieval(random: &mut Random, index: &Known) -> Value {
         }
         _ => object([]),
     };
+    // Now and then all is as it is by default.
+    let options = match options {
+        Value::Object(options) if random.chance(20) => {
+            options.into_iter().filter(|(name, _)| *name == *"retriever_mode").collect()
+        }
+        options => options,
+    };
     let given = if random.chance(30) { embedding(random, DIMENSIONS, Precision::Double) } else { Value::Null };
     let query = sentence(random);
     op(

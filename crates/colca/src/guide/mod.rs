@@ -11,3 +11,6 @@ pub mod customizing_stores {}
 
 #[doc = include_str!("updating_documents.md")]
 pub mod updating_documents {}
+
+#[doc = include_str!("querying.md")]
+pub mod querying {}

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use docstore::KvDocumentStore;
 use futures_util::stream::BoxStream;
 use indexstore::KvIndexStore;
-use indices::{RetrieverExt, VectorStoreIndex, load_index_from_storage};
+use indices::{Index, RetrieverExt, VectorStoreIndex, load_index_from_storage};
 use kv_core::{Applied, Atomicity, KvStore, Page, SimpleKvStore, WriteBatch};
 use pollster::block_on;
 use raw_json::{PyString, RawJson, Value};
@@ -16,7 +16,8 @@ use storage_context::StorageContext;
 use vectorstore::{NodeSelection, VectorStore, VectorStoreQuery, VectorStoreQueryResult};
 use vectorstore_simple::SimpleVectorStore;
 
-use crate::models::TestEmbedder;
+use crate::models::{self, KINDS, TestEmbedder};
+use crate::tree::Words;
 
 /// Counts the writes of all stores, and fails at one of them.
 #[derive(Debug, Clone)]
@@ -138,9 +139,9 @@ impl Stores {
         Self { ctx, vectors, fault }
     }
 
-    async fn index(&self) -> VectorStoreIndex {
-        let builder = VectorStoreIndex::builder(&self.ctx).id("v").embedder(TestEmbedder::new("m", 16));
-        builder.from_documents(vec![version("a", 1), version("b", 1)]).await.unwrap()
+    async fn index(&self, kind: &str) -> Index {
+        let models = (TestEmbedder::new("m", 16), Words::new(false));
+        models::build(&self.ctx, kind, "v", models, versions([1, 1, 1])).await.unwrap()
     }
 
     /// How many nodes and vectors there are.
@@ -161,91 +162,119 @@ impl Stores {
 }
 
 fn version(id: &str, n: usize) -> Node {
-    Node::document(format!("{id} version {n}")).with_id(id)
+    Node::document(format!("{id} version w{n}")).with_id(id)
+}
+
+fn versions([a, b, c]: [usize; 3]) -> Vec<Node> {
+    vec![version("a", a), version("b", b), version("c", c)]
+}
+
+fn texts(versions: &[(&str, usize)]) -> Vec<String> {
+    versions.iter().map(|(id, n)| format!("{id} version w{n}")).collect()
+}
+
+/// Does something to an index of each kind with a store that fails at the nth write, for every n: what is found then is
+/// as it was or as it will be, and doing it again completes it.
+async fn check(done: &[(&str, usize)], operation: impl AsyncFn(&Index) -> indices::Result<()>) {
+    let before = texts(&[("a", 1), ("b", 1), ("c", 1)]);
+    for kind in KINDS {
+        let whole = Stores::new();
+        operation(&whole.index(kind).await).await.unwrap();
+        assert_eq!(whole.found().await, texts(done), "{kind}");
+        for n in 0.. {
+            let stores = Stores::new();
+            let index = stores.index(kind).await;
+            stores.fault.arm(n);
+            let failed = operation(&index).await.is_err();
+            stores.fault.arm(usize::MAX);
+            let found = stores.found().await;
+            assert!(found == before || found == texts(done), "{kind}, write {n}: {found:?}");
+            if failed {
+                operation(&index).await.unwrap();
+            }
+            assert_eq!(stores.found().await, texts(done), "{kind}, write {n}");
+            assert_eq!(stores.counts().await, whole.counts().await, "{kind}, write {n}");
+            if !failed {
+                assert!(n >= 2, "{kind}: fewer writes than there are stores");
+                break;
+            }
+        }
+    }
 }
 
 #[test]
 fn an_update_that_fails_loses_no_version_and_can_be_repeated() {
-    block_on(async {
-        for n in 0.. {
-            let stores = Stores::new();
-            let index = stores.index().await;
-            stores.fault.arm(n);
-            let failed = index.update_ref_doc(version("a", 2)).await.is_err();
-            stores.fault.arm(usize::MAX);
-            let found = stores.found().await;
-            assert!(
-                found == ["a version 1", "b version 1"] || found == ["a version 2", "b version 1"],
-                "write {n}: {found:?}"
-            );
-            index.update_ref_doc(version("a", 2)).await.unwrap();
-            assert_eq!(stores.found().await, ["a version 2", "b version 1"], "write {n}");
-            assert_eq!(stores.counts().await, (2, 2), "write {n}");
-            if !failed {
-                assert!(n >= 5, "fewer writes than there are stores");
-                break;
-            }
-        }
-    });
+    block_on(check(&[("a", 2), ("b", 1), ("c", 1)], async |index| {
+        index.update_ref_doc(version("a", 2)).await.map(drop)
+    }));
 }
 
 #[test]
 fn a_deletion_that_fails_dangles_nowhere_and_can_be_repeated() {
-    block_on(async {
-        for n in 0.. {
-            let stores = Stores::new();
-            let index = stores.index().await;
-            stores.fault.arm(n);
-            let failed = index.delete_ref_doc("a").await.is_err();
-            stores.fault.arm(usize::MAX);
-            let found = stores.found().await;
-            assert!(found == ["a version 1", "b version 1"] || found == ["b version 1"], "write {n}: {found:?}");
-            index.delete_ref_doc("a").await.unwrap();
-            assert_eq!((stores.found().await, stores.counts().await), (vec!["b version 1".to_owned()], (1, 1)));
-            if !failed {
-                assert_eq!(n, 3, "struct, vectors, document store");
-                break;
-            }
-        }
-    });
+    block_on(check(&[("b", 1), ("c", 1)], async |index| index.delete_ref_doc("a").await.map(drop)));
+}
+
+#[test]
+fn an_insertion_that_fails_can_be_repeated() {
+    block_on(check(&[("a", 1), ("b", 1), ("c", 1), ("d", 1)], async |index| {
+        index.insert_nodes(vec![Node::text("d version w1").with_id("d1").with_source("d")]).await
+    }));
 }
 
 #[test]
 fn dropping_that_fails_can_be_repeated() {
     block_on(async {
-        for n in 0.. {
-            let stores = Stores::new();
-            let index = stores.index().await;
-            stores.fault.arm(n);
-            let failed = index.drop_index().await.is_err();
-            stores.fault.arm(usize::MAX);
-            index.drop_index().await.unwrap();
-            assert_eq!(stores.counts().await, (0, 0), "write {n}");
-            if !failed {
-                break;
+        for kind in KINDS {
+            for n in 0.. {
+                let stores = Stores::new();
+                let index = stores.index(kind).await;
+                stores.fault.arm(n);
+                let failed = index.drop_index().await.is_err();
+                stores.fault.arm(usize::MAX);
+                index.drop_index().await.unwrap();
+                assert_eq!(stores.counts().await, (0, 0), "{kind}, write {n}");
+                if !failed {
+                    break;
+                }
             }
         }
     });
 }
 
+/// Something that needs the models of an index.
+async fn change(index: &Index, kind: &str, models: (TestEmbedder, Words), n: usize) -> bool {
+    let with_models = index.clone().with_embedder(models.0.clone()).with_llm(models.1.clone());
+    match n {
+        0 => with_models.insert(version("d", 1)).await.is_ok(),
+        1 => with_models.update_ref_doc(version("a", 2)).await.is_ok(),
+        2 => with_models.refresh_ref_docs(versions([1, 2, 2])).await.is_ok(),
+        3 => with_models.delete_ref_doc("c").await.is_ok(),
+        _ => models::build(index.storage_context(), kind, "w", models, versions([1, 2, 3])).await.is_ok(),
+    }
+}
+
 #[test]
 fn a_model_that_fails_changes_nothing() {
     block_on(async {
-        let ctx = StorageContext::in_memory();
-        let index = VectorStoreIndex::builder(&ctx).id("v").embedder(TestEmbedder::new("m", 16));
-        let index = index.from_documents(vec![version("a", 1), version("b", 1)]).await.unwrap();
-        let before = ctx.to_dict().unwrap();
-        let failing = || TestEmbedder { fails_at: 0, ..TestEmbedder::new("m", 16) };
-        let index = || index.clone().with_embedder(failing());
-        assert!(index().insert(version("c", 1)).await.is_err());
-        assert!(index().update_ref_doc(version("a", 2)).await.is_err());
-        assert!(index().refresh_ref_docs(vec![version("a", 1), version("b", 2)]).await.is_err());
-        for n in 0..2 {
-            let embedder = TestEmbedder { fails_at: n, ..TestEmbedder::new("m", 16) };
-            let built = VectorStoreIndex::builder(&ctx).id("w").embedder(embedder);
-            assert!(built.from_documents(vec![version("d", 1)]).await.is_err(), "call {n}");
+        for kind in KINDS {
+            let mut failures = 0;
+            for (operation, of_llm) in (0..5).flat_map(|n| [(n, false), (n, true)]) {
+                for n in 0.. {
+                    let models = || (TestEmbedder::new("m", 16), Words::new(false));
+                    let ctx = StorageContext::in_memory();
+                    let index = models::build(&ctx, kind, "v", models(), versions([1, 1, 1])).await.unwrap();
+                    let before = ctx.to_dict().unwrap();
+                    let (mut embedder, mut llm) = models();
+                    *(if of_llm { &mut llm.fails_at } else { &mut embedder.fails_at }) = n;
+                    if change(&index, kind, (embedder, llm), operation).await {
+                        break;
+                    }
+                    failures += 1;
+                    assert_eq!(ctx.to_dict().unwrap(), before, "{kind}, operation {operation}, call {n}");
+                }
+            }
+            assert_eq!(failures > 0, !["summary", "keyword"].contains(&kind), "{kind}: {failures} failures");
         }
-        assert_eq!(ctx.to_dict().unwrap(), before);
     });
 }
 

@@ -3,9 +3,12 @@
 
 mod change;
 mod faults;
+mod graphs;
 mod kinds;
 mod model;
 mod models;
+mod objects;
+mod query;
 mod texts;
 mod tree;
 

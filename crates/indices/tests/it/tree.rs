@@ -15,14 +15,14 @@ use storage_context::StorageContext;
 
 /// Sums up a text by its words with digits in them, chooses the first summary or the last, and fails at one call.
 #[derive(Debug, Clone)]
-struct Words {
+pub(crate) struct Words {
     last: bool,
     calls: Arc<AtomicUsize>,
-    fails_at: usize,
+    pub(crate) fails_at: usize,
 }
 
 impl Words {
-    fn new(last: bool) -> Self {
+    pub(crate) fn new(last: bool) -> Self {
         Self { last, calls: Arc::default(), fails_at: usize::MAX }
     }
 }

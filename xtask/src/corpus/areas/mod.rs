@@ -4,6 +4,8 @@ mod chat;
 mod context;
 pub(crate) mod det_embedding;
 pub(crate) mod docstore;
+#[cfg(test)]
+mod graph_queries;
 mod graphs;
 mod index_ops;
 mod index_store;
