@@ -215,7 +215,7 @@ impl Existing {
                     self.indexes[at].list(&node.id);
                     // It cannot summarize what is blank.
                     let text = node.get_content(MetadataMode::Llm).ok()?.to_string_lossy().into_owned();
-                    if nodes.len() > CHILDREN && !text.contains(|c: char| c.is_ascii_alphanumeric()) {
+                    if nodes.len() > CHILDREN && !is_filled(&text) {
                         return None;
                     }
                 }
@@ -460,6 +460,8 @@ impl Known {
 fn summary_text(nodes: &[&Node]) -> Option<PyString> {
     let texts: Result<Vec<_>, _> = nodes.iter().map(|node| node.get_content(MetadataMode::Llm)).collect();
     let prompt = texts.ok()?.iter().map(|text| text.to_string_lossy().into_owned()).collect::<Vec<_>>().join("\n");
+    // Ours does not ask about nothing.
+    is_filled(&prompt).then_some(())?;
     let first = nodes.first()?;
     let summary = Node {
         metadata: first.metadata.clone(),
@@ -467,6 +469,11 @@ fn summary_text(nodes: &[&Node]) -> Option<PyString> {
         ..Node::text(pollster::block_on(MarksLlm.complete(&prompt)).ok()?)
     };
     summary.get_content(MetadataMode::Embed).ok()
+}
+
+/// Whether there is surely something in a text.
+fn is_filled(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_alphanumeric())
 }
 
 fn documents(request: &Request<'_>) -> Option<Vec<Node>> {

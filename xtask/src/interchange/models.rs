@@ -50,6 +50,10 @@ impl Llm for MarksLlm {
         "marks"
     }
 
+    fn context_window(&self) -> usize {
+        1_000_000
+    }
+
     async fn complete(&self, prompt: &str) -> Result<String, ModelError> {
         let words = prompt.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit());
         let is_mark = |word: &&str| {
