@@ -322,6 +322,27 @@ mod tests {
     }
 
     #[test]
+    fn keywords_and_random_ids_have_no_order_of_their_own() {
+        let hits = |ids: &str, counts: &str| format!(r#"{{"ok": {{"ids": {ids}, "similarities": {counts}}}}}"#);
+        let simple = r#"{"op": "indexes.retrieve", "options": {"retriever_mode": "simple"}}"#;
+        check(simple, &hits(r#"["a", "b"]"#, "[1, 1]"), &hits(r#"["b", "a"]"#, "[1.0, 1.0]"), true);
+        check(simple, &hits(r#"["a", "b"]"#, "[2, 1]"), &hits(r#"["b", "a"]"#, "[1.0, 2.0]"), false);
+        check(simple, &hits(r#"["a", "b"]"#, "[1, 1]"), &hits(r#"["c", "a"]"#, "[1.0, 1.0]"), false);
+        let all = r#"{"op": "indexes.retrieve", "options": {}}"#;
+        check(all, &hits(r#"["a", "b"]"#, "[null, null]"), &hits(r#"["b", "a"]"#, "[null, null]"), false);
+        let ids = |of: &[&str]| {
+            let id = |digit: &&str| format!(r#""{0}-0000-4000-8000-000000000000""#, digit.repeat(8));
+            format!(r#"{{"ok": [{}]}}"#, of.iter().map(id).collect::<Vec<_>>().join(", "))
+        };
+        check(all, &ids(&["1", "2", "1"]), &ids(&["4", "3", "4"]), true);
+        check(all, &ids(&["1", "2", "1"]), &ids(&["4", "3", "3"]), false);
+        let documents = |kind: &str| format!(r#"{{"op": "indexes.documents", "kind": "{kind}"}}"#);
+        let (ab, ba) = (r#"{"ok": {"a": 1, "b": 2}}"#, r#"{"ok": {"b": 2, "a": 1}}"#);
+        check(&documents("keyword_table"), ab, ba, true);
+        check(&documents("list"), ab, ba, false);
+    }
+
+    #[test]
     fn files_are_compared_without_what_reading_makes() {
         let canonical = |name: &str, json: &str| without_order(name, value(json));
         assert_eq!(canonical("docstore.json", r#"{"a": {}, "b": {"k": 1}}"#), value(r#"{"b": {"k": 1}}"#));
