@@ -35,6 +35,7 @@ macro_rules! graph_store_behavior {
         $crate::graph_store_behavior!(@ GraphStore, $block_on, $make;
             triplets_are_kept_in_order
             a_triplet_is_there_once
+            many_triplets_are_added_in_order
             deleting_a_triplet_deletes_that_one
             a_subject_goes_with_its_last_triplet
             rel_maps_go_depth_first
@@ -70,6 +71,7 @@ macro_rules! property_graph_store_behavior {
             rel_maps_go_level_by_level
             deleting_nodes_takes_their_triplets_and_no_neighbours
             deleting_relations_leaves_the_nodes
+            deleting_triplets_takes_those_alone
             what_asks_for_nothing_deletes_nothing
             what_cannot_be_kept_changes_nothing
             llama_nodes_come_back
@@ -122,6 +124,15 @@ pub async fn triplets_are_kept_in_order(store: Arc<dyn GraphStore>) {
 pub async fn a_triplet_is_there_once(store: Arc<dyn GraphStore>) {
     put(&*store, &[["a", "r", "b"], ["a", "r", "c"], ["a", "r", "b"]]).await;
     assert_eq!(pairs(&*store, "a").await, "r-b r-c");
+}
+
+/// As one by one.
+pub async fn many_triplets_are_added_in_order(store: Arc<dyn GraphStore>) {
+    put(&*store, &[["a", "r", "b"]]).await;
+    let many = [["a", "r", "c"], ["b", "r", "c"], ["a", "r", "b"], ["a", "q", "b"], ["a", "r", "c"]];
+    store.upsert_triplets(&many.map(|[subj, rel, obj]| Triplet::new(subj, rel, obj))).await.unwrap();
+    assert_eq!(rel_map(&*store, None, 1, 30).await, "a: a-r-b a-r-c a-q-b, b: b-r-c");
+    store.upsert_triplets(&[]).await.unwrap();
 }
 
 /// A triplet is deleted once, and no other with it.
@@ -384,6 +395,21 @@ pub async fn deleting_relations_leaves_the_nodes(store: Arc<dyn PropertyGraphSto
     let deleted = store.delete(&all().with_relation_names(["r"]).with_ids(["b"])).await.unwrap();
     assert_eq!(deleted, Deleted { nodes: 0, triplets: 1, relations: 1 });
     assert_eq!(everything(&*store).await, ("a b c d".to_owned(), "a-s-a b-s-c c-r-a".to_owned()));
+}
+
+/// Not those between the same ends the other way round, nor those with other labels, and no nodes.
+pub async fn deleting_triplets_takes_those_alone(store: Arc<dyn PropertyGraphStore>) {
+    four(&*store).await;
+    let more = [Relation::new("r", "b", "a").with_property("n", 1), Relation::new("s", "a", "b")];
+    store.upsert_relations(more.to_vec()).await.unwrap();
+    let doomed = [Triplet::new("a", "r", "b"), Triplet::new("a", "s", "a"), Triplet::new("a", "r", "nobody")];
+    let deleted = store.delete_triplets(&doomed).await.unwrap();
+    assert_eq!(deleted, Deleted { nodes: 0, triplets: 2, relations: 2 });
+    assert_eq!(everything(&*store).await, ("a b c d".to_owned(), "a-s-b b-r-a b-s-c c-r-a".to_owned()));
+    let kept = store.get_triplets(&all().with_property("n", 1)).await.unwrap();
+    assert_eq!(sorted(&kept), "b-r-a");
+    assert_eq!(store.delete_triplets(&doomed).await.unwrap(), Deleted::default());
+    assert_eq!(store.delete_triplets(&[]).await.unwrap(), Deleted::default());
 }
 
 /// LlamaIndex deletes everything.

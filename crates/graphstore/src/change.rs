@@ -132,6 +132,12 @@ impl Graph {
         Doomed { nodes, triplets }
     }
 
+    /// What a deletion of single triplets removes.
+    pub(crate) fn doomed_triplets<'a>(&self, triplets: impl IntoIterator<Item = &'a Triplet>) -> Doomed {
+        let triplets = triplets.into_iter().filter_map(|triplet| self.triplets.id(triplet)).collect();
+        Doomed { nodes: Vec::new(), triplets }
+    }
+
     /// What a deletion of LlamaIndex's nodes and documents removes. Looks at each node once.
     pub(crate) fn doomed_llama_nodes(&self, node_ids: &[PyString], ref_doc_ids: &[PyString]) -> Doomed {
         if node_ids.is_empty() && ref_doc_ids.is_empty() {

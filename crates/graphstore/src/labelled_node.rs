@@ -1,4 +1,6 @@
-use raw_json::{Object, PyString, RawJson, Value};
+use std::fmt;
+
+use raw_json::{Object, PyString, RawJson, Value, py_repr};
 
 use crate::fields::{check_new, shape_of};
 use crate::{Error, Result};
@@ -75,6 +77,26 @@ impl LabelledNode {
         self
     }
 
+    /// Reads the JSON that LlamaIndex makes of a node: with a `name` an entity, with `text` and `id_` a chunk. `None`
+    /// if it is neither, or has a field of the wrong type.
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let stored = StoredNode::from_raw(RawJson::from(value)).ok()?;
+        let id = match stored.shape {
+            Shape::Entity => entity_id(value.get("name")?.as_str()?),
+            Shape::Chunk => value.get("id_")?.as_str()?.clone(),
+            Shape::Other => return None,
+        };
+        Some(stored.decode(&id))
+    }
+
+    /// Checks that a file can hold the node, as adding it does.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`], [`Error::TooDeep`] or [`Error::ReservedField`].
+    pub fn check(&self) -> Result<()> {
+        self.clone().encode().map(drop)
+    }
+
     /// The id.
     pub fn id(&self) -> &PyString {
         &self.id
@@ -149,6 +171,21 @@ impl LabelledNode {
         }
         fields.extend(self.extra);
         fields.into()
+    }
+}
+
+/// As LlamaIndex tells a model of it: an entity by its name, with its properties as Python shows them if it has any, a
+/// chunk by its text.
+impl fmt::Display for LabelledNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            NodeKind::Entity { name } if self.properties.is_empty() => name.fmt(f),
+            NodeKind::Entity { name } => {
+                write!(f, "{name} ({})", py_repr(&Value::Object(self.properties.clone())))
+            }
+            NodeKind::Chunk { text } => text.fmt(f),
+            NodeKind::Other => self.id.fmt(f),
+        }
     }
 }
 

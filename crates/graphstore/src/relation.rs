@@ -39,6 +39,13 @@ impl Relation {
         self.properties.get(key.as_bytes())
     }
 
+    /// Reads the JSON that LlamaIndex makes of a relation. `None` if it is none.
+    pub fn from_value(value: &Value) -> Option<Self> {
+        value.as_object()?;
+        let (stored, ends) = StoredRelation::from_raw(RawJson::from(value)).ok()?;
+        Some(stored.decode(&ends))
+    }
+
     /// The ids of its ends and its label.
     pub fn triplet(&self) -> Triplet {
         Triplet::new(&self.source_id, &self.label, &self.target_id)
@@ -54,8 +61,12 @@ impl Relation {
         Self { properties: self.properties, extra: self.extra, ..Self::of(triplet) }
     }
 
-    /// Checks that the file can hold the relation.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Checks that a file can hold the relation, as adding it does.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::TooDeep`](crate::Error::TooDeep) or
+    /// [`Error::ReservedField`](crate::Error::ReservedField).
+    pub fn check(&self) -> Result<()> {
         let reserved = ["label", "source_id", "target_id", "properties"];
         check_new(|| format!("relation '{}'", self.triplet()), &self.properties, &self.extra, &reserved)
     }

@@ -146,20 +146,27 @@ impl SimpleGraphStore {
 
     /// Appends a triplet, unless it is there.
     pub fn upsert_triplet(&self, subj: impl Into<PyString>, rel: impl Into<PyString>, obj: impl Into<PyString>) {
-        let (subj, pair) = (subj.into(), (rel.into(), obj.into()));
+        self.upsert_triplets([Triplet::new(subj, rel, obj)]);
+    }
+
+    /// Appends triplets in their order, except those that are there. They are seen together.
+    pub fn upsert_triplets(&self, triplets: impl IntoIterator<Item = Triplet>) {
         let mut guard = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if guard.has(&subj, &pair) {
-            return;
-        }
-        let state = Arc::make_mut(&mut guard);
-        state.original = None;
-        state.revision = Revision::next();
-        match state.subjects.get_mut(&subj) {
-            Some(pairs) => pairs.push(pair),
-            None => {
-                let mut pairs = Pairs::new();
-                pairs.push(pair);
-                state.subjects.insert(subj, pairs);
+        for Triplet { subject, relation, object } in triplets {
+            let pair = (relation, object);
+            if guard.has(&subject, &pair) {
+                continue;
+            }
+            let state = Arc::make_mut(&mut guard);
+            state.original = None;
+            state.revision = Revision::next();
+            match state.subjects.get_mut(&subject) {
+                Some(pairs) => pairs.push(pair),
+                None => {
+                    let mut pairs = Pairs::new();
+                    pairs.push(pair);
+                    state.subjects.insert(subject, pairs);
+                }
             }
         }
     }
@@ -349,6 +356,11 @@ impl GraphStore for SimpleGraphStore {
 
     async fn upsert_triplet(&self, subj: &PyString, rel: &PyString, obj: &PyString) -> Result<()> {
         self.upsert_triplet(subj, rel, obj);
+        Ok(())
+    }
+
+    async fn upsert_triplets(&self, triplets: &[Triplet]) -> Result<()> {
+        self.upsert_triplets(triplets.iter().cloned());
         Ok(())
     }
 

@@ -176,6 +176,16 @@ impl SimplePropertyGraphStore {
         changing(&mut guard).delete(doomed)
     }
 
+    /// Removes exactly these triplets with their relations, as far as they are there; the nodes at their ends stay.
+    pub fn delete_triplets<'a>(&self, triplets: impl IntoIterator<Item = &'a Triplet>) -> Deleted {
+        let mut guard = self.write();
+        let doomed = guard.doomed_triplets(triplets);
+        if doomed.is_empty() {
+            return Deleted::default();
+        }
+        changing(&mut guard).delete(doomed)
+    }
+
     /// The nodes of LlamaIndex that are kept under these ids, in the order of the graph; none for no ids, where
     /// LlamaIndex takes all. What is there and cannot be rebuilt is told apart, with the reason.
     pub fn get_llama_nodes(&self, ids: &[PyString]) -> LlamaNodes {
@@ -313,6 +323,10 @@ impl PropertyGraphStore for SimplePropertyGraphStore {
 
     async fn delete(&self, filter: &TripletFilter) -> Result<Deleted> {
         Ok(self.delete(filter))
+    }
+
+    async fn delete_triplets(&self, triplets: &[Triplet]) -> Result<Deleted> {
+        Ok(self.delete_triplets(triplets))
     }
 
     async fn get_llama_nodes(&self, ids: &[PyString]) -> Result<LlamaNodes> {

@@ -45,6 +45,18 @@ pub trait GraphStore: Debug + Send + Sync + 'static {
     /// If the store beneath fails.
     async fn upsert_triplet(&self, subj: &PyString, rel: &PyString, obj: &PyString) -> Result<()>;
 
+    /// Adds triplets in their order, except those that are there. By default one by one; a store that can add them in
+    /// one change does it better by itself.
+    ///
+    /// # Errors
+    /// If the store beneath fails. By default the triplets before that are there.
+    async fn upsert_triplets(&self, triplets: &[Triplet]) -> Result<()> {
+        for triplet in triplets {
+            self.upsert_triplet(&triplet.subject, &triplet.relation, &triplet.object).await?;
+        }
+        Ok(())
+    }
+
     /// Removes a triplet and tells whether it was there.
     ///
     /// # Errors
@@ -121,6 +133,31 @@ pub trait PropertyGraphStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// If the store beneath fails.
     async fn delete(&self, filter: &TripletFilter) -> Result<Deleted>;
+
+    /// Removes exactly these triplets with their relations, as far as they are there; the nodes at their ends stay.
+    ///
+    /// By default it asks for all triplets at their subjects with their labels, deletes those, and adds the others
+    /// again. A store that can name a single triplet does it better by itself.
+    ///
+    /// # Errors
+    /// If the store beneath fails.
+    async fn delete_triplets(&self, triplets: &[Triplet]) -> Result<Deleted> {
+        if triplets.is_empty() {
+            return Ok(Deleted::default());
+        }
+        let doomed: IndexSet<&Triplet> = triplets.iter().collect();
+        let filter = TripletFilter::default()
+            .with_ids(doomed.iter().map(|triplet| &triplet.subject).collect::<IndexSet<_>>())
+            .with_relation_names(doomed.iter().map(|triplet| &triplet.relation).collect::<IndexSet<_>>());
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            self.get_triplets(&filter).await?.into_iter().partition(|found| doomed.contains(&found.triplet()));
+        if gone.is_empty() {
+            return Ok(Deleted::default());
+        }
+        self.delete(&filter).await?;
+        self.upsert_relations(kept.into_iter().map(|kept| kept.relation).collect()).await?;
+        Ok(Deleted { nodes: 0, triplets: gone.len(), relations: gone.len() })
+    }
 
     /// The nodes of LlamaIndex that are kept under these ids; none for no ids. What is there and cannot be rebuilt is
     /// told apart, with the reason.

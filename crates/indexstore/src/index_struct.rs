@@ -1,5 +1,5 @@
 use indexmap::{IndexMap, IndexSet};
-use raw_json::{Object, PyString, RawJson};
+use raw_json::{Object, PyString, RawJson, Value};
 
 /// What an index store keeps of an index.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,6 +108,25 @@ pub struct DocumentSummary {
     pub node_id_to_summary_id: IndexMap<PyString, PyString>,
     /// The summary node of each document.
     pub doc_id_to_summary_id: IndexMap<PyString, PyString>,
+}
+
+impl KnowledgeGraph {
+    /// The triplets of [`rel_map`](Self::rel_map), each as subject, relation and object.
+    ///
+    /// # Errors
+    /// The first subject under which something stands that is no list of pairs of strings.
+    pub fn rel_map_triplets(&self) -> Result<Vec<[PyString; 3]>, PyString> {
+        let mut triplets = Vec::new();
+        for (subject, pairs) in &self.rel_map {
+            for pair in pairs.as_array().ok_or_else(|| subject.clone())? {
+                let Some([Value::String(object), Value::String(relation)]) = pair.as_array() else {
+                    return Err(subject.clone());
+                };
+                triplets.push([subject.clone(), relation.clone(), object.clone()]);
+            }
+        }
+        Ok(triplets)
+    }
 }
 
 impl IndexStruct {

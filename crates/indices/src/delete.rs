@@ -1,12 +1,14 @@
 use std::collections::HashSet;
 
+use graphstore::VECTOR_SOURCE_KEY;
 use indexmap::IndexSet;
 use indexstore::IndexStructData;
-use raw_json::PyString;
+use raw_json::{PyString, Value};
 use storage_context::DEFAULT_NAMESPACE;
-use vectorstore::NodeSelection;
+use vectorstore::{FilterValue, NodeSelection, field};
 
 use crate::kinds::Planner;
+use crate::leaving::Leaving;
 use crate::needs::Needs;
 use crate::{IndexHandle, Result, kinds};
 
@@ -68,7 +70,9 @@ impl IndexHandle {
 
     /// Deletes nodes: first from the index, then their vectors, then from the document store. A vector that another
     /// index lists stays. In a tree, the summaries above them are made anew, before anything is deleted, with its
-    /// language model. Deleting again deletes nothing and is no error; where a store failed half-way, it goes on.
+    /// language model. From a property graph go their chunks, with the entities, relations and vectors of what was found
+    /// in them; the triplets of a knowledge graph stay, since nobody knows where they were found. Deleting again deletes
+    /// nothing and is no error; where a store failed half-way, it goes on.
     ///
     /// # Errors
     /// [`Error::Unsupported`](crate::Error::Unsupported) for kinds that cannot, [`Error::NoModel`](crate::Error::NoModel)
@@ -99,6 +103,9 @@ impl IndexHandle {
         kinds::check_deletable(self)?;
         let id = ref_doc_id.into();
         let nodes = self.ctx.docstore().ref_doc_nodes(&id).await?;
+        // A graph may know a document that the document store does not.
+        let is_graph = matches!(self.index_struct().data, IndexStructData::PropertyGraph);
+        let nodes = nodes.or_else(|| is_graph.then(Vec::new));
         let mut deleted = match nodes {
             Some(nodes) => self.remove(&nodes, Some(&id), options).await?,
             None => Deleted::default(),
@@ -116,22 +123,28 @@ impl IndexHandle {
     }
 
     /// Deletes the index with all that only it used: its struct and what is remembered of its model, then its vectors,
-    /// then its nodes. What another index needs stays; so do triplets in a graph store, which are nobody's, and the
-    /// vectors of a store that keeps texts, of which nobody knows whose they are. If a store failed half-way, dropping
-    /// the index again goes on.
+    /// then its nodes, and of a property graph that no other index is over, the chunks and what was found in them. What
+    /// another index needs stays; so do triplets in a graph store and entities of which no source is known, which are
+    /// nobody's, and the vectors of a store that keeps texts, of which nobody knows whose they are. If a store failed
+    /// half-way, dropping the index again goes on.
     ///
     /// # Errors
     /// What the stores report.
     pub async fn drop_index(&self) -> Result<Deleted> {
         let index_struct = self.index_struct();
-        let ids: Vec<PyString> = index_struct.node_ids().unwrap_or_default().into_iter().collect();
         self.ctx.index_store().delete_index_struct(self.index_id()).await?;
-        let needs = Needs::read(&self.ctx).await?;
-        let vectors = self.delete_vectors(kinds::vector_ids(&index_struct.data), &needs).await?;
+        let leaving = Leaving::with_index(self).await?;
+        let mut ids: Vec<PyString> = index_struct.node_ids().unwrap_or_default().into_iter().collect();
+        ids.extend(leaving.chunks.iter().cloned());
+        let needs = Needs::read_without(&self.ctx, &leaving.nodes).await?;
+        let vectors = kinds::vector_ids(&index_struct.data).into_iter().chain(leaving.entities.iter().cloned());
+        let vectors = self.delete_vectors(vectors, &needs).await?;
         let mut deleted = Deleted { entries: ids.len(), vectors, ..Deleted::default() };
         if !needs.everything {
             deleted.count(self.ctx.docstore().delete_documents_except(&ids, &needs.nodes).await?);
         }
+        // The chunks tell which nodes there are, so they go last.
+        leaving.delete(self).await?;
         Ok(deleted)
     }
 
@@ -141,15 +154,24 @@ impl IndexHandle {
             renewed.store_documents(self).await?;
         }
         let forgotten = self.change(|index_struct| kinds::forget(&mut index_struct.data, &gone)).await?;
-        let needs = Needs::read(&self.ctx).await?;
-        let vectors = self.delete_vectors(forgotten.vector_ids.into_iter().chain(ids.iter().cloned()), &needs).await?;
+        let leaving = Leaving::with_nodes(self, ids, whole).await?;
+        let needs = Needs::read_without(&self.ctx, &leaving.nodes).await?;
+        let mut vectors = forgotten.vector_ids;
+        match &self.index_struct().data {
+            // Its nodes have no vectors, but its entities.
+            IndexStructData::PropertyGraph => vectors.extend(leaving.entities.iter().cloned()),
+            _ => vectors.extend(ids.iter().cloned()),
+        }
+        let vectors = self.delete_vectors(vectors, &needs).await?;
+        leaving.delete(self).await?;
         let store = self.ctx.docstore();
         let keep = match options.docstore {
             DocstoreDelete::Keep => None,
             DocstoreDelete::IfUnreferenced => (!needs.everything).then_some(&needs.nodes),
             DocstoreDelete::Always => Some(&HashSet::new()),
         };
-        let mut deleted = Deleted { entries: forgotten.entries, vectors, ..Deleted::default() };
+        let entries = forgotten.entries + leaving.chunks.len();
+        let mut deleted = Deleted { entries, vectors, ..Deleted::default() };
         if let Some(keep) = keep {
             let mut rest = forgotten.summaries;
             match whole.filter(|whole| !keep.contains(*whole) && ids.iter().all(|id| !keep.contains(id))) {
@@ -169,11 +191,20 @@ impl IndexHandle {
         if ids.is_empty() {
             return Ok(0);
         }
-        let selection = NodeSelection::default().with_node_ids(ids);
+        let mut selections = vec![NodeSelection::default().with_node_ids(&ids)];
+        if matches!(self.index_struct().data, IndexStructData::PropertyGraph) {
+            // In a store that keeps texts LlamaIndex lets entities' vectors have ids of their own.
+            let entities = Value::Array(ids.iter().map(Value::from).collect());
+            let named = FilterValue::new(entities).map(|ids| field(VECTOR_SOURCE_KEY).is_in(ids));
+            selections.extend(named.map(|named| NodeSelection::default().with_filters(named)));
+        }
         let mut deleted = 0;
         for namespace in kinds::namespaces(&self.index_struct().data) {
             if let Some(store) = self.ctx.vector_store_of(namespace) {
-                deleted += store.delete_nodes(&selection).await?;
+                let selections = if store.stores_text() { &selections[..] } else { &selections[..1] };
+                for selection in selections {
+                    deleted += store.delete_nodes(selection).await?;
+                }
             }
         }
         Ok(deleted)

@@ -6,6 +6,7 @@ use schema::{MetadataMode, Node};
 use storage_context::DEFAULT_NAMESPACE;
 use vectorstore::VectorStoreQuery;
 
+use crate::graph_change::GraphChange;
 use crate::insertion::{Insertion, ids};
 use crate::retriever::{NodeWithScore, QueryBundle, Retriever, unscored};
 use crate::vector_retriever::query_own;
@@ -60,6 +61,7 @@ pub(crate) async fn plan(index: &IndexHandle, nodes: &[Node]) -> Result<Insertio
             }
         }),
         identity,
+        graph: GraphChange::None,
     })
 }
 

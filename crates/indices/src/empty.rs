@@ -1,5 +1,6 @@
 use schema::Node;
 
+use crate::graph_change::GraphChange;
 use crate::insertion::{Insertion, ids};
 use crate::{IndexHandle, Result};
 
@@ -14,6 +15,7 @@ pub(crate) fn plan(index: &IndexHandle, nodes: &[Node]) -> Result<Insertion> {
         summaries: None,
         change: Box::new(|_, _| {}),
         identity: None,
+        graph: GraphChange::None,
         ids: ids(nodes),
     })
 }

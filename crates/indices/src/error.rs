@@ -162,6 +162,39 @@ pub enum Error {
         /// The namespace.
         namespace: String,
     },
+    /// The context has no property graph store, and the index is one over it.
+    #[error("index '{id}' needs a property graph store, and the context has none; build the context with one")]
+    NoPropertyGraphStore {
+        /// The index.
+        id: PyString,
+    },
+    /// A node has something in its metadata where LlamaIndex's transformations leave entities or relations.
+    #[error(
+        "node '{node}' has something under '{key}' in its metadata that is no list of what was found in it; \
+         rename the key"
+    )]
+    NothingExtracted {
+        /// The node.
+        node: PyString,
+        /// The key.
+        key: &'static str,
+    },
+    /// The triplets that a knowledge graph's struct of 0.6 has cannot be read.
+    #[error("the triplets of '{subject}' in index '{id}' are not pairs of strings; correct them in its struct")]
+    DamagedTriplets {
+        /// The index.
+        id: PyString,
+        /// Whose triplets.
+        subject: PyString,
+    },
+    /// A knowledge graph's struct has something else in place of an embedding.
+    #[error("index '{id}' has no list of numbers as the embedding of the triplet {triplet}; delete the triplet")]
+    DamagedEmbedding {
+        /// The index.
+        id: PyString,
+        /// The triplet, as Python shows it.
+        triplet: PyString,
+    },
     /// A node does not come from a document, and the kind of index needs that.
     #[error("node '{node}' comes from no document, and index '{id}' summarizes documents; give it a source")]
     NoSource {
@@ -193,7 +226,7 @@ pub enum Error {
     /// The index store failed.
     #[error(transparent)]
     IndexStore(#[from] indexstore::Error),
-    /// The property graph store failed.
+    /// A graph store failed.
     #[error(transparent)]
     Graph(#[from] graphstore::Error),
 }

@@ -17,18 +17,32 @@ const TOLERANCE: f64 = 1e-3;
 impl IndexHandle {
     /// Embeds the nodes that have no embedding. Returns what is to be remembered of the model, if nothing is so far.
     pub(crate) async fn embed_nodes(&self, nodes: &mut [Node]) -> Result<Option<EmbeddingIdentity>> {
-        let mut missing: Vec<&mut Node> = nodes.iter_mut().filter(|node| node.embedding.is_none()).collect();
-        if missing.is_empty() {
-            return Ok(None);
-        }
-        let embedder = self.embedder(|| format!("to embed {} nodes with", missing.len()))?;
-        let recorded = self.ctx.index_store().embedding_identity(self.index_id()).await?;
-        self.check_embedder(embedder, recorded.as_ref())?;
+        let missing: Vec<&mut Node> = nodes.iter_mut().filter(|node| node.embedding.is_none()).collect();
         let mut texts = Vec::with_capacity(missing.len());
         for node in &missing {
             texts.push(node.get_content(MetadataMode::Embed)?.to_string_lossy().into_owned());
         }
-        let embeddings = embed_all(embedder, &texts).await?;
+        let (embeddings, identity) = self.embed_texts(&texts, "nodes").await?;
+        for (node, embedding) in missing.into_iter().zip(embeddings) {
+            node.embedding = Some(embedding);
+        }
+        Ok(identity)
+    }
+
+    /// Embeds texts. Returns their embeddings, with what is to be remembered of the model, if nothing is so far.
+    /// Without texts no model is asked for.
+    pub(crate) async fn embed_texts(
+        &self,
+        texts: &[String],
+        what: &str,
+    ) -> Result<(Vec<Vec<f64>>, Option<EmbeddingIdentity>)> {
+        if texts.is_empty() {
+            return Ok((Vec::new(), None));
+        }
+        let embedder = self.embedder(|| format!("to embed {} {what} with", texts.len()))?;
+        let recorded = self.ctx.index_store().embedding_identity(self.index_id()).await?;
+        self.check_embedder(embedder, recorded.as_ref())?;
+        let embeddings = embed_all(embedder, texts).await?;
         let identity = match recorded {
             Some(recorded) => {
                 check_dimensions(self, embedder, &recorded, &embeddings)?;
@@ -36,10 +50,7 @@ impl IndexHandle {
             }
             None => Some(identify(embedder).await?),
         };
-        for (node, embedding) in missing.iter_mut().zip(embeddings) {
-            node.embedding = Some(embedding);
-        }
-        Ok(identity)
+        Ok((embeddings, identity))
     }
 
     /// Embeds a question.

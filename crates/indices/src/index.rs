@@ -1,7 +1,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use indexstore::{DocumentSummary, IndexDict, IndexGraph, IndexStruct, IndexStructData, KeywordTable};
+use indexstore::{DocumentSummary, IndexDict, IndexGraph, IndexStruct, IndexStructData, KeywordTable, KnowledgeGraph};
 use raw_json::PyString;
 use storage_context::StorageContext;
 
@@ -267,4 +267,6 @@ buildable! {
     DocumentSummaryIndex = IndexStructData::DocumentSummary(DocumentSummary::default());
     TreeIndex = IndexStructData::Tree(IndexGraph::default());
     MultiModalVectorStoreIndex = IndexStructData::Multimodal(IndexDict::default());
+    KnowledgeGraphIndex = IndexStructData::KnowledgeGraph(KnowledgeGraph::default());
+    PropertyGraphIndex = IndexStructData::PropertyGraph;
 }

@@ -5,9 +5,9 @@ use crate::{Embedder, Index, Result};
 
 impl Index {
     /// Finds nodes as this kind of index does by default: a vector store index those nearest to a question, a summary
-    /// index all, a keyword table those with most of its keywords, a document summary index those of the nearest summary,
-    /// a tree the leaf it comes to from the top, a property graph what is known around the nearest entities, an empty
-    /// index none.
+    /// index all, a keyword table those with most of its keywords, a document summary index those of the nearest
+    /// summary, a tree the leaf it comes to from the top, a knowledge graph the triplets around its keywords and the
+    /// nodes they come from, a property graph what is known around the nearest entities, an empty index none.
     pub fn as_retriever(&self) -> IndexRetriever {
         IndexRetriever { index: self.clone(), top_k: None }
     }
@@ -58,6 +58,10 @@ impl Retriever for IndexRetriever {
             (Index::PropertyGraph(index), None) => index.vector_context_retriever().retrieve_bundle(query).await,
             (Index::PropertyGraph(index), top_k) => {
                 index.vector_context_retriever().top_k(top_k).retrieve_bundle(query).await
+            }
+            (Index::KnowledgeGraph(index), top_k) => {
+                let top_k = top_k.map_or(10, |top_k| usize::try_from(top_k).unwrap_or(0));
+                index.as_retriever().chunks(top_k).retrieve_bundle(query).await
             }
             (Index::Empty(_), _) => Ok(Vec::new()),
             (other, _) => Err(other.unsupported("find nodes", "ask the stores of its context")),

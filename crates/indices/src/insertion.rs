@@ -8,6 +8,7 @@ use raw_json::PyString;
 use schema::Node;
 use vectorstore::VectorStore;
 
+use crate::graph_change::GraphChange;
 use crate::kinds::Planner;
 use crate::needs::Needs;
 use crate::{Error, IndexHandle, Result, kinds};
@@ -23,6 +24,8 @@ pub(crate) struct Insertion {
     pub(crate) documents: PreparedNodes,
     /// What it gets after that, which does not tell a document's metadata.
     pub(crate) summaries: Option<PreparedNodes>,
+    /// What the graph store gets.
+    pub(crate) graph: GraphChange,
     /// What the struct gets.
     pub(crate) change: Change,
     /// What is to be remembered of the model.
@@ -40,14 +43,17 @@ impl Insertion {
         index: &IndexHandle,
         own: impl FnOnce(Vec<PyString>) -> F,
     ) -> Result<T> {
+        let graph = self.graph.settle(index).await?;
         let mut vector_ids = Vec::new();
-        for (store, nodes) in &self.rows {
+        for (store, nodes) in self.rows.iter().chain(graph.rows()) {
             if !nodes.is_empty() {
                 let added = store.add(nodes).await;
                 vector_ids.extend(self.or_take_back(index, &vector_ids, added.map_err(Into::into)).await?);
             }
         }
         let stored = self.store_documents(index).await;
+        self.or_take_back(index, &vector_ids, stored).await?;
+        let stored = graph.store(&index.ctx).await;
         self.or_take_back(index, &vector_ids, stored).await?;
         let owned = own(vector_ids.clone()).await;
         self.or_take_back(index, &vector_ids, owned).await
@@ -78,7 +84,8 @@ impl Insertion {
 
 impl IndexHandle {
     /// Inserts nodes: into the vector store those of an index that has embeddings, then into the document store, then
-    /// into the index. Nodes with ids that are there are replaced.
+    /// what a graph index found in them into the graph store, then into the index. Nodes with ids that are there are
+    /// replaced.
     ///
     /// Everything that the nodes can make fail is done before anything is changed. If a store fails, what was stored
     /// before belongs to no index, vectors are taken back if possible, and inserting the nodes again completes it.

@@ -6,6 +6,7 @@ use indexstore::IndexStructData;
 use raw_json::PyString;
 use schema::{MetadataMode, Node};
 
+use crate::graph_change::GraphChange;
 use crate::insertion::{Insertion, ids};
 use crate::retriever::{NodeWithScore, QueryBundle, Retriever, unscored};
 use crate::{Error, IndexBuilder, IndexHandle, KeywordExtractor, KeywordTableIndex, Result};
@@ -33,11 +34,13 @@ pub(crate) async fn plan(index: &IndexHandle, nodes: &[Node]) -> Result<Insertio
             }
         }),
         identity: None,
+        graph: GraphChange::None,
         ids: ids(nodes),
     })
 }
 
-async fn extract(index: &IndexHandle, text: &str, max: usize) -> Result<Vec<String>> {
+/// The keywords of a text, by the index's extractor.
+pub(crate) async fn extract(index: &IndexHandle, text: &str, max: usize) -> Result<Vec<String>> {
     let extracted = index.settings.keywords.extract(text, max).await;
     extracted.map_err(|source| Error::Model {
         model: format!("{:?}", index.settings.keywords),

@@ -1,16 +1,20 @@
 //! What differs between the kinds of index when they change.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use indexmap::IndexSet;
-use indexstore::{IndexDict, IndexStructData};
+use indexstore::{IndexDict, IndexStructData, KeywordTable, KnowledgeGraph};
 use raw_json::PyString;
 use schema::Node;
 
-use crate::insertion::{Insertion, ids};
+use crate::insertion::Insertion;
+use crate::leaving::{OldNodes, old_nodes};
 use crate::tree::Planting;
 use crate::tree_graph::TreeGraph;
-use crate::{IndexHandle, Result, document_summary, empty, keyword_table, multi_modal, summary, vector_store};
+use crate::{
+    IndexHandle, Result, document_summary, empty, insertion, keyword_table, knowledge_graph, multi_modal,
+    property_graph, summary, vector_store,
+};
 
 /// Prepares insertions, all of them before the first is carried out.
 pub(crate) struct Planner<'a> {
@@ -18,8 +22,8 @@ pub(crate) struct Planner<'a> {
     building: bool,
     /// Where a node goes in a tree depends on those before.
     tree: Option<Planting>,
-    /// The nodes that were planned, by document.
-    planned: HashMap<PyString, HashSet<PyString>>,
+    /// The nodes of all documents that are about to be updated.
+    old: OldNodes,
 }
 
 impl<'a> Planner<'a> {
@@ -27,7 +31,12 @@ impl<'a> Planner<'a> {
     pub(crate) fn new(index: &'a IndexHandle, building: bool) -> Self {
         let data = &index.index_struct().data;
         let tree = matches!(data, IndexStructData::Tree(_)).then(|| Planting::new(data));
-        Self { index, building, tree, planned: HashMap::new() }
+        Self { index, building, tree, old: OldNodes::new() }
+    }
+
+    /// Plans updates of these documents.
+    pub(crate) async fn for_updates(index: &'a IndexHandle, documents: Vec<PyString>) -> Result<Self> {
+        Ok(Self { old: old_nodes(index, documents).await?, ..Self::new(index, false) })
     }
 
     /// Prepares nodes for insertion.
@@ -42,19 +51,30 @@ impl<'a> Planner<'a> {
             (None, IndexStructData::KeywordTable(_)) => keyword_table::plan(index, &nodes).await,
             (None, IndexStructData::DocumentSummary(_)) => document_summary::plan(index, &nodes).await,
             (None, IndexStructData::Multimodal(_)) => multi_modal::plan(index, nodes).await,
+            (None, IndexStructData::KnowledgeGraph(_)) => knowledge_graph::plan(index, &nodes).await,
+            (None, IndexStructData::PropertyGraph) => {
+                property_graph::plan(index, &nodes, HashSet::new(), HashSet::new()).await
+            }
             (None, _) => Err(index.unsupported("take nodes", "it is only loaded, and keeps what it has")),
         }
     }
 
-    /// Prepares nodes that take the place of those that there are of a document.
+    /// Prepares the nodes of a document's new version.
     pub(crate) async fn replace(&mut self, document: &PyString, nodes: Vec<Node>) -> Result<Insertion> {
-        let Some(tree) = &mut self.tree else { return self.plan(nodes).await };
-        let stored = self.index.ctx.docstore().ref_doc_nodes(document).await?;
-        let mut gone = self.planned.remove(document).unwrap_or_default();
-        gone.extend(stored.into_iter().flatten());
-        let insertion = tree.insert(self.index, &nodes, &gone).await?;
-        self.planned.insert(document.clone(), ids(&nodes));
-        Ok(insertion)
+        let replaced = self.old.get(document).cloned().unwrap_or_default();
+        if let Some(tree) = &mut self.tree {
+            let insertion = tree.insert(self.index, &nodes, &replaced).await?;
+            // It may come in another version still.
+            self.old.entry(document.clone()).or_default().extend(insertion::ids(&nodes));
+            return Ok(insertion);
+        }
+        match &self.index.index_struct().data {
+            IndexStructData::PropertyGraph => {
+                let going = self.old.values().flatten().cloned().collect();
+                property_graph::plan(self.index, &nodes, replaced, going).await
+            }
+            _ => self.plan(nodes).await,
+        }
     }
 
     /// Prepares what has to be stored before nodes go, if that is something.
@@ -77,6 +97,8 @@ pub(crate) fn check_deletable(index: &IndexHandle) -> Result<()> {
         IndexStructData::VectorStore(_)
         | IndexStructData::List { .. }
         | IndexStructData::KeywordTable(_)
+        | IndexStructData::KnowledgeGraph(_)
+        | IndexStructData::PropertyGraph
         | IndexStructData::DocumentSummary(_)
         | IndexStructData::Tree(_)
         | IndexStructData::Multimodal(_) => Ok(()),
@@ -125,9 +147,10 @@ pub(crate) fn forget(data: &mut IndexStructData, gone: &HashSet<PyString>) -> Fo
             *graph = tree.into_graph();
             forgotten.entries = before - graph.all_nodes.len();
         }
-        IndexStructData::KeywordTable(keywords) => {
+        IndexStructData::KeywordTable(KeywordTable { table })
+        | IndexStructData::KnowledgeGraph(KnowledgeGraph { table, .. }) => {
             let mut went = HashSet::new();
-            keywords.table.retain(|_, nodes| {
+            table.retain(|_, nodes| {
                 nodes.retain(|id| {
                     let goes = gone.contains(id);
                     if goes {
@@ -173,7 +196,9 @@ pub(crate) fn vector_ids(data: &IndexStructData) -> IndexSet<PyString> {
 pub(crate) fn namespaces(data: &IndexStructData) -> &'static [&'static str] {
     use storage_context::{DEFAULT_NAMESPACE, IMAGE_NAMESPACE};
     match data {
-        IndexStructData::VectorStore(_) | IndexStructData::DocumentSummary(_) => &[DEFAULT_NAMESPACE],
+        IndexStructData::VectorStore(_) | IndexStructData::DocumentSummary(_) | IndexStructData::PropertyGraph => {
+            &[DEFAULT_NAMESPACE]
+        }
         IndexStructData::Multimodal(_) => &[DEFAULT_NAMESPACE, IMAGE_NAMESPACE],
         _ => &[],
     }

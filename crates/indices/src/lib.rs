@@ -12,8 +12,10 @@ mod transformation;
 
 mod builder;
 mod delete;
+mod graph_change;
 mod insertion;
 mod kinds;
+mod leaving;
 mod needs;
 mod refresh;
 
@@ -30,8 +32,12 @@ mod synthesizer;
 
 mod document_summary;
 mod empty;
+mod extracted;
 mod keyword_table;
 mod keywords;
+mod kg_extractor;
+mod kg_retriever;
+mod knowledge_graph;
 mod multi_modal;
 mod property_graph;
 mod sentences;
@@ -39,7 +45,12 @@ mod summary;
 mod tree;
 mod tree_graph;
 mod tree_retriever;
+mod vector_context_retriever;
 mod vector_store;
+
+mod capitalize;
+mod triplet_text;
+mod triplets;
 
 mod graph;
 mod graph_query_engine;
@@ -60,10 +71,11 @@ pub use index::{
 pub use index_retriever::IndexRetriever;
 pub use keyword_table::KeywordTableRetriever;
 pub use keywords::{KeywordExtractor, LlmKeywords, RakeKeywords, SimpleKeywords};
+pub use kg_extractor::{Extraction, ImplicitPathExtractor, KgExtractor, SimpleLlmPathExtractor};
+pub use kg_retriever::{KgRetrieverMode, KgTableRetriever};
 pub use load::{load_graph_from_storage, load_index_from_storage, load_indices_from_storage};
 pub use models::{Embedder, Llm, ModelError};
 pub use objects::RetrievedObject;
-pub use property_graph::VectorContextRetriever;
 pub use query_engine::{QueryEngine, QueryEngineExt, RetrieverQueryEngine};
 pub use response::{Response, StreamingResponse};
 pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};
@@ -71,4 +83,6 @@ pub use summary::{SummaryIndexEmbeddingRetriever, SummaryIndexRetriever};
 pub use synthesizer::{ResponseMode, ResponseSynthesizer};
 pub use transformation::{Transformation, WholeDocuments};
 pub use tree_retriever::{TreeRetriever, TreeSelectLeafRetriever};
+pub use triplets::{LlmTripletExtractor, TripletExtractor, TripletFn};
+pub use vector_context_retriever::VectorContextRetriever;
 pub use vector_retriever::VectorIndexRetriever;

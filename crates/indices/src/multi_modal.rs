@@ -3,6 +3,7 @@ use raw_json::PyString;
 use schema::{Node, NodeContent};
 use storage_context::{DEFAULT_NAMESPACE, IMAGE_NAMESPACE};
 
+use crate::graph_change::GraphChange;
 use crate::insertion::{Insertion, ids};
 use crate::vector_store::without_embedding;
 use crate::{Error, IndexHandle, MultiModalVectorStoreIndex, Result, VectorIndexRetriever};
@@ -48,6 +49,7 @@ pub(crate) async fn plan(index: &IndexHandle, nodes: Vec<Node>) -> Result<Insert
             }
         }),
         identity,
+        graph: GraphChange::None,
     })
 }
 

@@ -20,6 +20,11 @@ pub(crate) struct Needs {
 impl Needs {
     /// Reads all structs, and the chunks of the property graph.
     pub(crate) async fn read(ctx: &StorageContext) -> Result<Self> {
+        Self::read_without(ctx, &HashSet::new()).await
+    }
+
+    /// The same without these nodes of the graph.
+    pub(crate) async fn read_without(ctx: &StorageContext, leaving: &HashSet<PyString>) -> Result<Self> {
         let mut needs = Self::default();
         for index_struct in ctx.index_store().index_structs().await? {
             match index_struct.node_ids() {
@@ -29,7 +34,8 @@ impl Needs {
             needs.vectors.extend(kinds::vector_ids(&index_struct.data));
         }
         if let Some(graph) = ctx.property_graph_store() {
-            for node in graph.get(&NodeFilter::default()).await? {
+            let nodes = graph.get(&NodeFilter::default()).await?;
+            for node in nodes.iter().filter(|node| !leaving.contains(node.id())) {
                 match node.text() {
                     Some(_) => needs.nodes.insert(node.id().clone()),
                     // Entities have vectors under their own ids.

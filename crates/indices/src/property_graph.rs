@@ -1,161 +1,165 @@
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use graphstore::{KG_SOURCE_REL, LabelledTriplet, NodeFilter, RelMapOptions, TRIPLET_SOURCE_KEY};
-use indexmap::IndexMap;
+use graphstore::{LabelledNode, Relation, TRIPLET_SOURCE_KEY};
 use raw_json::{PyString, Value};
-use schema::{Node, NodeContent};
+use schema::{MetadataMode, Node};
 use storage_context::DEFAULT_NAMESPACE;
-use vectorstore::VectorStoreQuery;
 
-use crate::retriever::{NodeWithScore, QueryBundle, Retriever, best_first};
-use crate::vector_retriever::query_own;
-use crate::{IndexHandle, PropertyGraphIndex, Result};
+use crate::extracted::{Extracted, Known, graph_of};
+use crate::graph_change::GraphChange;
+use crate::insertion::{Insertion, ids};
+use crate::kg_extractor::{Extraction, take_given};
+use crate::{
+    Error, ImplicitPathExtractor, IndexBuilder, IndexHandle, IndexKind, KgExtractor, PropertyGraphIndex, Result,
+    SimpleLlmPathExtractor,
+};
 
-/// What stands before the triplets of a chunk.
-const PREAMBLE: &str = "Here are some facts extracted from the provided text:\n\n";
+/// Nodes are kept in the graph as chunks, with the entities and relations that are found in them. `replaced` are the
+/// nodes that these take the place of, `going` those and the others that are about to be replaced.
+pub(crate) async fn plan(
+    index: &IndexHandle,
+    nodes: &[Node],
+    replaced: HashSet<PyString>,
+    going: HashSet<PyString>,
+) -> Result<Insertion> {
+    let graph = graph_of(index)?;
+    let mut extracted = Extracted { replaced, going, ..Extracted::default() };
+    let extractors = extractors(index, nodes)?;
+    for node in nodes {
+        let mut chunk = node.clone();
+        let mut found = vec![take_given(&mut chunk)?];
+        for extractor in &extractors {
+            let told = extractor.extract(&chunk).await;
+            found.push(told.map_err(|source| Error::Model {
+                model: format!("{extractor:?}"),
+                purpose: "to find entities and relations".to_owned(),
+                source,
+            })?);
+        }
+        for Extraction { entities, relations } in found {
+            for mut entity in entities {
+                entity.properties.insert(TRIPLET_SOURCE_KEY.into(), Value::from(&node.id));
+                // Of several with one id the last counts, in the place of the first.
+                extracted.entities.insert(entity.id().clone(), entity);
+            }
+            let found_here = |relation: Relation| relation.with_property(TRIPLET_SOURCE_KEY, &node.id);
+            extracted.relations.extend(relations.into_iter().map(found_here));
+        }
+        extracted.chunks.push(chunk);
+    }
+    check(&extracted)?;
+    let mut identity = None;
+    if index.settings.embed_kg_nodes {
+        let known = extracted.known(&**graph).await?;
+        identity = embed(index, &mut extracted, &known).await?;
+        if extracted.entities.values().any(|entity| entity.embedding.is_some()) && !graph.supports_vector_queries() {
+            index.vector_store(DEFAULT_NAMESPACE)?;
+        }
+    }
+    Ok(Insertion {
+        rows: Vec::new(),
+        documents: index.prepare(nodes, false)?,
+        summaries: None,
+        graph: GraphChange::Extracted(extracted),
+        change: Box::new(|_, _| {}),
+        identity,
+        ids: ids(nodes),
+    })
+}
+
+/// What was asked for; otherwise LlamaIndex's two.
+fn extractors(index: &IndexHandle, nodes: &[Node]) -> Result<Vec<Arc<dyn KgExtractor>>> {
+    match (&index.settings.kg_extractors, &index.settings.llm) {
+        (Some(extractors), _) => Ok(extractors.clone()),
+        (None, Some(llm)) => {
+            Ok(vec![Arc::new(SimpleLlmPathExtractor::new(Arc::clone(llm))), Arc::new(ImplicitPathExtractor)])
+        }
+        (None, None) if nodes.is_empty() => Ok(Vec::new()),
+        (None, None) => {
+            let purpose = "to find entities with, nor any extractor".to_owned();
+            Err(Error::NoModel { id: Some(index.index_id()), model: "language model", purpose })
+        }
+    }
+}
+
+/// Checks that a graph can keep all of it.
+fn check(extracted: &Extracted) -> Result<()> {
+    for chunk in &extracted.chunks {
+        LabelledNode::from_llama_node(chunk).map_err(graphstore::Error::from)?.check()?;
+    }
+    extracted.entities.values().try_for_each(LabelledNode::check)?;
+    extracted.relations.iter().try_for_each(Relation::check)?;
+    Ok(())
+}
+
+/// Embeds what is new and has no embedding, all at once.
+async fn embed(
+    index: &IndexHandle,
+    extracted: &mut Extracted,
+    known: &Known,
+) -> Result<Option<indexstore::EmbeddingIdentity>> {
+    let mut texts = Vec::new();
+    let mut slots = Vec::new();
+    for chunk in extracted.chunks.iter_mut().filter(|chunk| chunk.embedding.is_none()) {
+        if !known.has_chunk(chunk)? {
+            texts.push(chunk.get_content(MetadataMode::Embed)?.to_string_lossy().into_owned());
+            slots.push(&mut chunk.embedding);
+        }
+    }
+    for entity in extracted.entities.values_mut().filter(|entity| entity.embedding.is_none()) {
+        if !known.has_entity(entity.id()) {
+            texts.push(entity.to_string());
+            slots.push(&mut entity.embedding);
+        }
+    }
+    let (embeddings, identity) = index.embed_texts(&texts, "chunks and entities").await?;
+    for (slot, embedding) in slots.into_iter().zip(embeddings) {
+        *slot = Some(embedding);
+    }
+    Ok(identity)
+}
+
+impl IndexBuilder<PropertyGraphIndex> {
+    /// Adds what finds entities and relations, after those that are there. Without any, those of LlamaIndex are taken:
+    /// [`SimpleLlmPathExtractor`] with the index's language model, and [`ImplicitPathExtractor`].
+    #[must_use]
+    pub fn kg_extractor(mut self, extractor: impl KgExtractor) -> Self {
+        self.settings.kg_extractors.get_or_insert_default().push(Arc::new(extractor));
+        self
+    }
+
+    /// What finds entities and relations, one after the other. With none, only what nodes have in their metadata under
+    /// `nodes` and `relations` is taken, which also counts beside extractors.
+    #[must_use]
+    pub fn kg_extractors(mut self, extractors: Vec<Arc<dyn KgExtractor>>) -> Self {
+        self.settings.kg_extractors = Some(extractors);
+        self
+    }
+
+    /// Whether chunks and entities are embedded; they are by default. Those that come with an embedding keep it then.
+    #[must_use]
+    pub fn embed_kg_nodes(mut self, embed: bool) -> Self {
+        self.settings.embed_kg_nodes = embed;
+        self
+    }
+}
 
 impl PropertyGraphIndex {
-    /// Finds the triplets around the entities that are nearest to a question, LlamaIndex's `VectorContextRetriever`.
-    pub fn vector_context_retriever(&self) -> VectorContextRetriever {
-        VectorContextRetriever {
-            index: (**self).clone(),
-            top_k: Some(4),
-            include_text: true,
-            options: RelMapOptions::default().with_depth(1).with_ignore_rels([KG_SOURCE_REL]),
-        }
-    }
-}
-
-/// Finds the triplets around the entities of a [`PropertyGraphIndex`] that are nearest to a question.
-///
-/// Each triplet becomes a text, `a -> r -> b`, with the greater similarity of its ends as its score. With the texts
-/// included, the chunk that a triplet was found in takes its place, with all its triplets above its text.
-#[derive(Debug, Clone)]
-pub struct VectorContextRetriever {
-    index: IndexHandle,
-    top_k: Option<i64>,
-    include_text: bool,
-    options: RelMapOptions,
-}
-
-impl VectorContextRetriever {
-    /// How many entities; 4 by default.
+    /// Says what finds entities and relations, one after the other. With none, only what nodes have in their metadata
+    /// under `nodes` and `relations` is taken.
     #[must_use]
-    pub fn top_k(mut self, top_k: impl Into<Option<i64>>) -> Self {
-        self.top_k = top_k.into();
-        self
+    pub fn with_kg_extractors(self, extractors: Vec<Arc<dyn KgExtractor>>) -> Self {
+        let mut handle = (*self).clone();
+        handle.settings.kg_extractors = Some(extractors);
+        Self::from_handle(handle)
     }
 
-    /// Whether chunks take the place of their triplets; they do by default.
+    /// Says whether chunks and entities are embedded; they are by default.
     #[must_use]
-    pub fn include_text(mut self, include: bool) -> Self {
-        self.include_text = include;
-        self
+    pub fn with_embed_kg_nodes(self, embed: bool) -> Self {
+        let mut handle = (*self).clone();
+        handle.settings.embed_kg_nodes = embed;
+        Self::from_handle(handle)
     }
-
-    /// How many steps from the entities; 1 by default.
-    #[must_use]
-    pub fn path_depth(mut self, depth: usize) -> Self {
-        self.options = self.options.with_depth(depth);
-        self
-    }
-
-    /// How many triplets; 30 by default.
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.options = self.options.with_limit(limit);
-        self
-    }
-}
-
-#[async_trait]
-impl Retriever for VectorContextRetriever {
-    async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
-        let Some(graph) = self.index.ctx.property_graph_store() else {
-            return Err(self
-                .index
-                .unsupported("find triplets", "its context has no property graph store; give it one"));
-        };
-        let embedding = query.embedding_for(&self.index).await?;
-        let asked = VectorStoreQuery::new(embedding).with_top_k(self.top_k);
-        let scores: IndexMap<PyString, f64> = if graph.supports_vector_queries() {
-            let found = graph.vector_query(&asked).await?;
-            found.into_iter().map(|(node, score)| (node.id().clone(), score)).collect()
-        } else {
-            // The vector store may have vectors of other indexes.
-            let known = graph.get(&NodeFilter::default()).await?;
-            let own = known.iter().map(|node| (node.id().clone(), node.id().clone())).collect();
-            let found = query_own(&*self.index.vector_store(DEFAULT_NAMESPACE)?, asked, &own).await?;
-            found.ids.into_iter().zip(found.similarities).collect()
-        };
-        if scores.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<PyString> = scores.keys().cloned().collect();
-        let triplets = graph.get_rel_map(&ids, &self.options).await?;
-        let score = |id: &PyString| scores.get(id).copied().unwrap_or(0.0);
-        let mut found: Vec<NodeWithScore> = triplets
-            .iter()
-            .map(|triplet| NodeWithScore {
-                node: told(triplet),
-                score: Some(score(triplet.subject.id()).max(score(triplet.object.id()))),
-            })
-            .collect();
-        let score = |result: &NodeWithScore| result.score.unwrap_or(f64::NAN);
-        found.sort_by(|a, b| best_first(score(a), score(b)));
-        if self.include_text {
-            let mut sources = Vec::new();
-            for result in &found {
-                sources.extend(result.node.ref_doc_id()?.cloned());
-            }
-            found = with_texts(found, graph.get_llama_nodes(&sources).await?.nodes)?;
-        }
-        self.index.finish(query, found).await
-    }
-}
-
-/// A triplet as a text that comes from the chunk it was found in.
-fn told(triplet: &LabelledTriplet) -> Node {
-    let arrow = PyString::from(" -> ");
-    let parts = [triplet.subject.id(), &arrow, &triplet.relation.label, &arrow, triplet.object.id()];
-    let node = Node::text(PyString::concat(parts));
-    match triplet.subject.property(TRIPLET_SOURCE_KEY).and_then(Value::as_str) {
-        Some(source) => node.with_source(source),
-        None => node,
-    }
-}
-
-/// Puts chunks in the place of their triplets.
-fn with_texts(found: Vec<NodeWithScore>, chunks: Vec<Node>) -> Result<Vec<NodeWithScore>> {
-    let mut facts: HashMap<PyString, Vec<PyString>> = HashMap::new();
-    for result in &found {
-        if let Some(source) = result.node.ref_doc_id()? {
-            facts.entry(source.clone()).or_default().push(result.node.text_content());
-        }
-    }
-    let line = PyString::from("\n");
-    let chunks: HashMap<PyString, Node> = chunks
-        .into_iter()
-        .map(|mut chunk| {
-            let mut parts = vec![PyString::from(PREAMBLE)];
-            for fact in facts.get(&chunk.id).into_iter().flatten() {
-                parts.extend([fact.clone(), line.clone()]);
-            }
-            parts.extend([line.clone(), chunk.text_content()]);
-            if let NodeContent::Text(text) | NodeContent::Image(text, _) | NodeContent::Index(text, _) =
-                &mut chunk.content
-            {
-                text.text = PyString::concat(&parts);
-            }
-            (chunk.id.clone(), chunk)
-        })
-        .collect();
-    found
-        .into_iter()
-        .map(|result| {
-            let chunk = result.node.ref_doc_id()?.and_then(|source| chunks.get(source)).cloned();
-            Ok(NodeWithScore { node: chunk.unwrap_or(result.node), score: result.score })
-        })
-        .collect()
 }

@@ -5,8 +5,10 @@ use schema::{Node, NodeRelationship};
 use storage_context::DEFAULT_NAMESPACE;
 use vectorstore::VectorStoreQuery;
 
+use crate::graph_change::GraphChange;
 use crate::insertion::Insertion;
 use crate::kinds::Planner;
+use crate::leaving::Leaving;
 use crate::needs::Needs;
 use crate::{DeleteOptions, Deleted, DocstoreDelete, IndexHandle, Result, kinds};
 
@@ -33,7 +35,7 @@ impl IndexHandle {
         kinds::check_deletable(self)?;
         let (id, hash) = (document.id.clone(), document.hash()?);
         let nodes = self.transform(vec![document]).await?;
-        let insertion = Planner::new(self, false).replace(&id, nodes).await?;
+        let insertion = Planner::for_updates(self, vec![id.clone()]).await?.replace(&id, nodes).await?;
         self.replace(&id, &hash, &insertion, options).await
     }
 
@@ -85,7 +87,7 @@ impl IndexHandle {
             identity = self.embed_nodes(&mut nodes).await?;
         }
         let mut nodes = nodes.into_iter();
-        let mut planner = Planner::new(self, false);
+        let mut planner = Planner::for_updates(self, parts.iter().map(|(id, ..)| id.clone()).collect()).await?;
         let mut planned = Vec::with_capacity(parts.len());
         for (id, hash, len) in parts {
             let mut insertion = planner.replace(&id, nodes.by_ref().take(len).collect()).await?;
@@ -148,11 +150,18 @@ impl IndexHandle {
         old.retain(|node| !insertion.ids.contains(node));
         let forgotten = self.apply(insertion, &known).await?;
         old.extend(forgotten.summaries.iter().filter(|id| !known.contains(*id)).cloned());
-        let needs = Needs::read(&self.ctx).await?;
-        let vectors = forgotten.vector_ids.iter().chain(&old).chain(&old_vectors);
+        let leaving = match &insertion.graph {
+            GraphChange::Extracted(new) => Leaving::with_update(self, &known, new).await?,
+            _ => Leaving::default(),
+        };
+        let needs = Needs::read_without(&self.ctx, &leaving.nodes).await?;
+        let of_nodes = old.iter().filter(|_| !matches!(insertion.graph, GraphChange::Extracted(_)));
+        let vectors = forgotten.vector_ids.iter().chain(of_nodes).chain(&old_vectors).chain(&leaving.entities);
         let vectors = vectors.filter(|id| !insertion.ids.contains(*id)).cloned();
         let vectors = self.delete_vectors(vectors, &needs).await?;
-        let mut deleted = Deleted { entries: forgotten.entries, vectors, ..Deleted::default() };
+        leaving.delete(self).await?;
+        let entries = forgotten.entries + leaving.chunks.len();
+        let mut deleted = Deleted { entries, vectors, ..Deleted::default() };
         match options.docstore {
             DocstoreDelete::Keep => store.set_document_hash(id, hash).await?,
             docstore => {

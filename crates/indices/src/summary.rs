@@ -5,6 +5,7 @@ use schema::Node;
 use vectorstore::{VectorStore, VectorStoreQuery};
 use vectorstore_simple::SimpleVectorStore;
 
+use crate::graph_change::GraphChange;
 use crate::insertion::{Insertion, ids};
 use crate::retriever::{NodeWithScore, QueryBundle, Retriever, unscored};
 use crate::{IndexHandle, Result, SummaryIndex};
@@ -22,6 +23,7 @@ pub(crate) fn plan(index: &IndexHandle, nodes: &[Node]) -> Result<Insertion> {
             }
         }),
         identity: None,
+        graph: GraphChange::None,
         ids: ids(nodes),
     })
 }

@@ -5,6 +5,7 @@ use indexstore::{IndexGraph, IndexStructData};
 use raw_json::PyString;
 use schema::{MetadataMode, Node, NodeContent, TextContent};
 
+use crate::graph_change::GraphChange;
 use crate::insertion::{Insertion, ids};
 use crate::tree_graph::{Edit, TreeGraph};
 use crate::{Error, IndexBuilder, IndexHandle, Result, TreeIndex, summarize};
@@ -251,6 +252,7 @@ fn finish(index: &IndexHandle, leaves: &[Node], growth: Growth, rooted: bool) ->
             }
         }),
         identity: None,
+        graph: GraphChange::None,
     })
 }
 

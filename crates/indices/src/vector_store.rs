@@ -3,6 +3,7 @@ use raw_json::PyString;
 use schema::{MetadataMode, Node, NodeContent};
 use storage_context::{DEFAULT_NAMESPACE, StorageContext};
 
+use crate::graph_change::GraphChange;
 use crate::insertion::{Insertion, ids};
 use crate::{Embedder, Error, IndexBuilder, IndexHandle, Result, VectorIndexRetriever, VectorStoreIndex};
 
@@ -39,6 +40,7 @@ pub(crate) async fn plan(index: &IndexHandle, mut nodes: Vec<Node>, building: bo
             }
         }),
         identity,
+        graph: GraphChange::None,
     })
 }
 

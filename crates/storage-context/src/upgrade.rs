@@ -1,5 +1,6 @@
+use graphstore::Triplet;
 use indexstore::IndexStructData;
-use raw_json::{PyString, Value};
+use raw_json::PyString;
 
 use crate::origin::Role;
 use crate::{DEFAULT_NAMESPACE, Error, Result, StorageContext};
@@ -60,28 +61,20 @@ impl StorageContext {
         let mut moved = 0;
         for mut index_struct in self.index_store().index_structs().await.map_err(failed)? {
             let IndexStructData::KnowledgeGraph(graph) = &mut index_struct.data else { continue };
-            let rel_map = std::mem::take(&mut graph.rel_map);
-            if rel_map.is_empty() {
+            let triplets = graph.rel_map_triplets().map_err(|subject| {
+                let id = &index_struct.index_id;
+                let problem = format!("the triplets of '{subject}' in index '{id}' are not pairs of strings");
+                Error::store("index store", problem)
+            })?;
+            if graph.rel_map.is_empty() {
                 continue;
             }
-            for (subject, pairs) in &rel_map {
-                for pair in pairs.as_array().unwrap_or_default() {
-                    match pair.as_array() {
-                        Some([Value::String(object), Value::String(relation)]) => {
-                            let added = self.graph_store().upsert_triplet(subject, relation, object).await;
-                            added.map_err(|e| Error::store("graph store", e))?;
-                            moved += 1;
-                        }
-                        _ => {
-                            let problem = format!(
-                                "the triplets of '{subject}' in index '{}' are not pairs of strings",
-                                index_struct.index_id
-                            );
-                            return Err(Error::store("index store", problem));
-                        }
-                    }
-                }
-            }
+            graph.rel_map.clear();
+            let triplets: Vec<Triplet> =
+                triplets.into_iter().map(|[subject, relation, object]| Triplet { subject, relation, object }).collect();
+            moved += triplets.len();
+            let added = self.graph_store().upsert_triplets(&triplets).await;
+            added.map_err(|e| Error::store("graph store", e))?;
             self.index_store().add_index_struct(&index_struct).await.map_err(failed)?;
         }
         Ok(moved)

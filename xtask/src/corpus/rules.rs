@@ -60,7 +60,7 @@ rules! {
     REPEATED_DELETES = "D35", "deleting what is gone is no error";
     REFUSED_INSERTS = "D36", "an insertion that is refused changes nothing";
     DOCUMENTS_OF_GRAPHS = "D37", "every index tells its documents";
-    TREE_DELETES = "D38", "nodes are deleted from trees, and the summaries above them made anew";
+    REFUSED_DELETES = "D38", "nodes are deleted from kinds of index that LlamaIndex cannot delete from";
 }
 
 /// Fails if a rule is not explained in `docs/compatibility.md`.

@@ -13,8 +13,8 @@ mod properties {
 mod least {
     use async_trait::async_trait;
     use graphstore::{
-        Deleted, LabelledNode, LabelledTriplet, NodeFilter, PropertyGraphStore, RelMapOptions, Relation, Result,
-        SimplePropertyGraphStore, TripletFilter,
+        Deleted, GraphStore, LabelledNode, LabelledTriplet, NodeFilter, PropertyGraphStore, RelMap, RelMapOptions,
+        Relation, Result, SimpleGraphStore, SimplePropertyGraphStore, TripletFilter,
     };
     use raw_json::PyString;
 
@@ -49,7 +49,37 @@ mod least {
         }
     }
 
-    graphstore::property_graph_store_behavior!(pollster::block_on, async { Least::default() });
+    mod properties {
+        graphstore::property_graph_store_behavior!(pollster::block_on, async { super::Least::default() });
+    }
+
+    /// The same with triplets.
+    #[derive(Debug, Default)]
+    struct LeastTriplets(SimpleGraphStore);
+
+    #[async_trait]
+    impl GraphStore for LeastTriplets {
+        async fn get(&self, subj: &PyString) -> Result<Vec<(PyString, PyString)>> {
+            Ok(self.0.get(subj))
+        }
+
+        async fn get_rel_map(&self, subjs: Option<&[PyString]>, depth: usize, limit: usize) -> Result<RelMap> {
+            self.0.get_rel_map(subjs, depth, limit)
+        }
+
+        async fn upsert_triplet(&self, subj: &PyString, rel: &PyString, obj: &PyString) -> Result<()> {
+            self.0.upsert_triplet(subj, rel, obj);
+            Ok(())
+        }
+
+        async fn delete(&self, subj: &PyString, rel: &PyString, obj: &PyString) -> Result<bool> {
+            Ok(self.0.delete(subj, rel, obj))
+        }
+    }
+
+    mod triplets {
+        graphstore::graph_store_behavior!(pollster::block_on, async { super::LeastTriplets::default() });
+    }
 
     #[test]
     fn what_is_left_to_the_defaults_is_refused_by_name() {

@@ -21,29 +21,29 @@ use crate::tree::Words;
 
 /// Counts the writes of all stores, and fails at one of them.
 #[derive(Debug, Clone)]
-struct Fault {
+pub(crate) struct Fault {
     writes: Arc<AtomicUsize>,
     at: Arc<AtomicUsize>,
 }
 
 impl Fault {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { writes: Arc::default(), at: Arc::new(AtomicUsize::new(usize::MAX)) }
     }
 
-    fn strikes(&self) -> bool {
+    pub(crate) fn strikes(&self) -> bool {
         self.writes.fetch_add(1, Ordering::SeqCst) == self.at.load(Ordering::SeqCst)
     }
 
     /// Fails at the nth write from now on; never for `usize::MAX`.
-    fn arm(&self, n: usize) {
+    pub(crate) fn arm(&self, n: usize) {
         self.writes.store(0, Ordering::SeqCst);
         self.at.store(n, Ordering::SeqCst);
     }
 }
 
 #[derive(Debug)]
-struct FailingKv(SimpleKvStore, Fault);
+pub(crate) struct FailingKv(pub(crate) SimpleKvStore, pub(crate) Fault);
 
 #[async_trait]
 impl KvStore for FailingKv {
@@ -73,7 +73,7 @@ impl KvStore for FailingKv {
 }
 
 #[derive(Debug)]
-struct FailingVectors(SimpleVectorStore, Fault);
+pub(crate) struct FailingVectors(pub(crate) SimpleVectorStore, pub(crate) Fault);
 
 impl FailingVectors {
     fn check(&self) -> vectorstore::Result<()> {

@@ -3,11 +3,14 @@
 
 mod change;
 mod faults;
+mod graph_faults;
 mod graphs;
 mod kinds;
+mod knowledge_graph;
 mod model;
 mod models;
 mod objects;
+mod property_graph;
 mod query;
 mod texts;
 mod tree;

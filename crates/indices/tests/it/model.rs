@@ -2,20 +2,30 @@
 //! dangling anywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use async_trait::async_trait;
+use graphstore::{
+    LabelledNode, NodeFilter, Relation, SimplePropertyGraphStore, TRIPLET_SOURCE_KEY, Triplet, TripletFilter,
+};
 use indexstore::IndexStructData;
-use indices::{Index, IndexHandle, RetrieverExt};
+use indices::{
+    Extraction, Index, IndexHandle, KgExtractor, KnowledgeGraphIndex, ModelError, PropertyGraphIndex, RetrieverExt,
+    TripletFn,
+};
 use pollster::block_on;
 use proptest::prelude::*;
-use raw_json::PyString;
+use raw_json::{PyString, Value};
 use schema::Node;
 use storage_context::StorageContext;
 
 use crate::models::{self, KINDS, TestEmbedder};
 use crate::tree::Words;
 
-/// One of each kind, and a second one of vectors.
-const INDEXES: usize = KINDS.len() + 1;
+/// One of each kind whose nodes are all there is to it, a second one of vectors, and the two kinds of graphs.
+const INDEXES: usize = KINDS.len() + 3;
+const KNOWLEDGE_GRAPH: usize = INDEXES - 2;
+const PROPERTY_GRAPH: usize = INDEXES - 1;
 const DOCUMENTS: usize = 4;
 
 #[derive(Debug, Clone)]
@@ -71,8 +81,20 @@ fn step() -> impl Strategy<Value = Step> {
 type Model = Vec<BTreeMap<PyString, usize>>;
 
 async fn build(ctx: &StorageContext, index: usize) -> Index {
-    let models = (TestEmbedder::new("m", 8), Words::new(false));
-    models::build(ctx, KINDS[index % KINDS.len()], &format!("i{index}"), models, Vec::new()).await.unwrap()
+    let (id, models) = (format!("i{index}"), (TestEmbedder::new("m", 8), Words::new(false)));
+    let built = match index {
+        KNOWLEDGE_GRAPH => {
+            let extractor = TripletFn(|text: &str| vec![Triplet::new(text, "is", "Text")]);
+            let builder = KnowledgeGraphIndex::builder(ctx).id(id).triplet_extractor(extractor);
+            builder.from_nodes(Vec::new()).await.map(Index::from)
+        }
+        PROPERTY_GRAPH => {
+            let builder = PropertyGraphIndex::builder(ctx).id(id).kg_extractor(TextAndAll).embedder(models.0);
+            builder.from_nodes(Vec::new()).await.map(Index::from)
+        }
+        _ => models::build(ctx, KINDS[index % KINDS.len()], &id, models, Vec::new()).await,
+    };
+    built.unwrap()
 }
 
 /// The nodes that the index has made by itself.
@@ -87,12 +109,26 @@ fn summaries(index: &IndexHandle) -> BTreeSet<PyString> {
     }
 }
 
+/// Finds an entity named like the node's text, which is related to one that is everywhere.
+#[derive(Debug)]
+struct TextAndAll;
+
+#[async_trait]
+impl KgExtractor for TextAndAll {
+    async fn extract(&self, node: &Node) -> Result<Extraction, ModelError> {
+        let (text, all) = (LabelledNode::entity(node.text_content()), LabelledNode::entity("all"));
+        let relation = Relation::new(format!("of {}", node.id), text.id(), all.id());
+        Ok(Extraction { entities: vec![text, all], relations: vec![relation] })
+    }
+}
+
 fn name(document: usize) -> String {
     format!("doc{document}")
 }
 
 async fn run(steps: Vec<Step>) {
-    let ctx = StorageContext::in_memory();
+    let graph = SimplePropertyGraphStore::new();
+    let ctx = StorageContext::builder().property_graph_store(Arc::new(graph.clone())).build();
     let mut indexes = Vec::new();
     for index in 0..INDEXES {
         indexes.push(build(&ctx, index).await);
@@ -156,7 +192,7 @@ async fn run(steps: Vec<Step>) {
                 model[index].clear();
             }
         }
-        check(&ctx, &indexes, &model).await;
+        check(&ctx, &graph, &indexes, &model).await;
     }
 }
 
@@ -172,7 +208,7 @@ async fn replaced(index: &Index, model: &mut BTreeMap<PyString, usize>, document
     model.insert(new[0].clone(), document);
 }
 
-async fn check(ctx: &StorageContext, indexes: &[Index], model: &Model) {
+async fn check(ctx: &StorageContext, graph: &SimplePropertyGraphStore, indexes: &[Index], model: &Model) {
     let mut needed = BTreeSet::new();
     let mut rows = BTreeSet::new();
     for (at, (index, model)) in indexes.iter().zip(model).enumerate() {
@@ -182,14 +218,18 @@ async fn check(ctx: &StorageContext, indexes: &[Index], model: &Model) {
         assert_eq!(ids, expected, "nodes of index {at}");
         assert_eq!(index.nodes().await.unwrap().len(), ids.len(), "every node is there");
         let retriever = index.retriever(TestEmbedder::new("m", 8)).top_k(1000);
-        let found = retriever.retrieve("inserted text1").await.unwrap();
+        let mut found = retriever.retrieve("inserted text1").await.unwrap();
+        // A knowledge graph also tells its triplets, or that there are none.
+        found.retain(|found| {
+            at != KNOWLEDGE_GRAPH || (found.score == Some(1000.0) && found.node.ref_doc_id().unwrap().is_some())
+        });
         assert!(found.iter().all(|found| ids.contains(&found.node.id)), "only the index's own nodes are found");
         match index {
             Index::VectorStore(_) | Index::MultiModal(_) => rows.extend(ids.clone()),
             Index::DocumentSummary(_) => rows.extend(summaries.clone()),
             _ => {}
         }
-        if !matches!(index, Index::KeywordTable(_)) {
+        if !matches!(index, Index::KeywordTable(_) | Index::KnowledgeGraph(_) | Index::PropertyGraph(_)) {
             let found: BTreeSet<PyString> = found.into_iter().map(|found| found.node.id).collect();
             assert_eq!(found, model.keys().cloned().collect(), "all of index {at} are found");
         }
@@ -197,10 +237,23 @@ async fn check(ctx: &StorageContext, indexes: &[Index], model: &Model) {
     }
     let stored: BTreeSet<PyString> = ctx.docstore().node_ids().await.unwrap().into_iter().collect();
     assert_eq!(stored, needed, "the document store has what is needed and nothing else");
-    assert_eq!(ctx.vector_store().unwrap().count().await.unwrap(), Some(rows.len()));
+    let entities = check_graph(graph, &model[PROPERTY_GRAPH]);
+    assert_eq!(ctx.vector_store().unwrap().count().await.unwrap(), Some(rows.len() + entities));
     for (id, info) in ctx.docstore().get_all_ref_doc_info().await.unwrap() {
         assert!(info.node_ids.iter().all(|node| stored.contains(node)), "{id} lists what is gone");
     }
+}
+
+/// All that is in the graph came from nodes of the index over it. Returns how many entities there are.
+fn check_graph(graph: &SimplePropertyGraphStore, own: &BTreeMap<PyString, usize>) -> usize {
+    let is_own = |source: Option<&Value>| source.and_then(Value::as_str).is_some_and(|id| own.contains_key(id));
+    let nodes = graph.get(&NodeFilter::default());
+    let entities: Vec<_> = nodes.iter().filter(|node| node.text().is_none()).collect();
+    assert!(entities.iter().all(|entity| is_own(entity.property(TRIPLET_SOURCE_KEY))), "{entities:?}");
+    let triplets = graph.get_triplets(&TripletFilter::default().with_ids(nodes.iter().map(|node| node.id())));
+    assert!(triplets.iter().all(|triplet| is_own(triplet.relation.property(TRIPLET_SOURCE_KEY))), "{triplets:?}");
+    assert_eq!(triplets.len(), graph.triplet_count(), "no triplet dangles");
+    entities.len()
 }
 
 proptest! {

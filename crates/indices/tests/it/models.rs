@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures_util::stream::{BoxStream, StreamExt, iter};
 use indices::{
-    DocumentSummaryIndex, Embedder, HashEmbedder, Index, KeywordTableIndex, Llm, ModelError,
+    DocumentSummaryIndex, Embedder, HashEmbedder, Index, KeywordExtractor, KeywordTableIndex, Llm, ModelError,
     MultiModalVectorStoreIndex, Result, SummaryIndex, TreeIndex, VectorStoreIndex,
 };
 use schema::Node;
@@ -168,4 +168,53 @@ pub(crate) async fn build(
             builder.from_documents(documents).await?.into()
         }
     })
+}
+
+/// Embeds by a sum over the bytes of a text, as LlamaIndex was made to do when it answered what these tests expect.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SumEmbedder;
+
+#[async_trait]
+impl Embedder for SumEmbedder {
+    fn model_name(&self) -> &str {
+        "sum"
+    }
+
+    fn dimensions(&self) -> Option<usize> {
+        Some(4)
+    }
+
+    async fn embed_texts(&self, texts: &[String]) -> Result<Vec<Vec<f64>>, ModelError> {
+        let number = |text: &str, j: usize| {
+            let sum: usize = text.bytes().enumerate().map(|(i, byte)| usize::from(byte) * (i + 1) * (j + 3)).sum();
+            (sum % 97) as f64 / 97.0 - 0.5
+        };
+        Ok(texts.iter().map(|text| (0..4).map(|j| number(text, j)).collect()).collect())
+    }
+}
+
+/// The keywords of every text.
+#[derive(Debug, Clone)]
+pub(crate) struct Keywords(pub(crate) Vec<String>);
+
+#[async_trait]
+impl KeywordExtractor for Keywords {
+    async fn extract(&self, _text: &str, max: usize) -> Result<Vec<String>, ModelError> {
+        Ok(self.0.iter().take(max).cloned().collect())
+    }
+}
+
+/// Gives one answer to everything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer(pub(crate) &'static str);
+
+#[async_trait]
+impl Llm for Answer {
+    fn model_name(&self) -> &str {
+        "answer"
+    }
+
+    async fn complete(&self, _prompt: &str) -> Result<String, ModelError> {
+        Ok(self.0.to_owned())
+    }
 }

@@ -15,7 +15,7 @@ use vectorstore_simple::SimpleVectorStore;
 use crate::models::TestEmbedder;
 
 #[derive(Debug, Default)]
-struct WithTexts {
+pub(crate) struct WithTexts {
     vectors: SimpleVectorStore,
     nodes: Mutex<BTreeMap<PyString, Node>>,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use async_trait::async_trait;
+use colca::indexstore::{KeywordTable, KnowledgeGraph};
 use colca::indices::{self, KeywordExtractor, ModelError};
 use colca::prelude::*;
 
@@ -180,12 +181,15 @@ impl IndexOp {
             ("KeyError", Ok(_)) if self.deletes(message.trim_matches('\'')) => {
                 Outcome::Deviation(rules::REPEATED_DELETES)
             }
+            ("NotImplementedError", Ok(_)) if matches!(self.what, What::DeleteNodes(..) | What::DeleteRefDoc(..)) => {
+                Outcome::Deviation(rules::REFUSED_DELETES)
+            }
             ("NotImplementedError", Err(ours)) if ours.contains(" cannot ") => Outcome::Passed,
             // Ours would, with a language model.
             ("NotImplementedError", Err(ours))
                 if message.contains("tree") && ours.contains("no language model to summarize") =>
             {
-                Outcome::Deviation(rules::TREE_DELETES)
+                Outcome::Deviation(rules::REFUSED_DELETES)
             }
             ("ValueError", Err(ours))
                 if message.ends_with(" not found.") && ours.contains("not in the document store") =>
@@ -228,7 +232,9 @@ impl IndexOp {
                 let gone: Vec<PyString> = self.gone(before)?.into_iter().chain(self.deleted.iter().cloned()).collect();
                 // What was deleted before it may have forgotten in memory, and not in the store that ours began with.
                 let (theirs, ours) = (self.without(theirs, &gone)?, self.without(&Value::Object(ours), &self.deleted)?);
-                same_structs(&theirs, &ours).then_some(rules::FORGOTTEN_NODES)
+                let refused = python_error(result).is_some_and(|(kind, _)| kind == "NotImplementedError");
+                let rule = if refused { rules::REFUSED_DELETES } else { rules::FORGOTTEN_NODES };
+                same_structs(&theirs, &ours).then_some(rule)
             }
             // It fails at what the index does not have, and the rest stays.
             ("vector_store" | "doc_store", What::DeleteRefDoc(id, DocstoreDelete::Always))
@@ -273,7 +279,8 @@ impl IndexOp {
                 known.node_id_to_summary_id.retain(|node, _| !gone.contains(node));
                 known.summary_id_to_node_ids.values_mut().for_each(|nodes| nodes.retain(|node| !gone.contains(node)));
             }
-            IndexStructData::KeywordTable(keywords) => keywords.table.retain(|_, nodes| {
+            IndexStructData::KeywordTable(KeywordTable { table })
+            | IndexStructData::KnowledgeGraph(KnowledgeGraph { table, .. }) => table.retain(|_, nodes| {
                 nodes.retain(|node| !gone.contains(node));
                 !nodes.is_empty()
             }),

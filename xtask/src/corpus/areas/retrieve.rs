@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-use colca::indices::{self, KeywordExtractor, PropertyGraphIndex, SimpleKeywords};
+use colca::indices::{self, KeywordExtractor, KgRetrieverMode, PropertyGraphIndex, SimpleKeywords};
 use colca::prelude::*;
 
 use super::det_embedding::DetEmbedding;
@@ -96,6 +96,11 @@ async fn retrieve(index: &Index, question: &Value) -> Option<Found> {
         }
         (Index::DocumentSummary(index), "embedding") => {
             index.as_retriever().top_k(top_k(Some(1))).retrieve(bundle).await
+        }
+        (Index::KnowledgeGraph(index), "embedding") => {
+            let include_text = !matches!(question.get("include_text"), Some(Value::Bool(false)));
+            let retriever = index.as_retriever().mode(KgRetrieverMode::Embedding).include_text(include_text);
+            retriever.top_k(top_k(Some(2)).unwrap_or(0)).retrieve(bundle).await
         }
         (Index::KeywordTable(index), "simple") => index.as_retriever().retrieve(bundle).await,
         (Index::Tree(index), "all_leaf") => index.all_leaf_retriever().retrieve(bundle).await,
@@ -201,6 +206,10 @@ fn missing(e: &indices::Error) -> Option<String> {
 }
 
 fn told(found: &NodeWithScore) -> Value {
+    // The text that tells triplets has a random id and our own words.
+    if let Some(texts) = found.node.metadata.get("kg_rel_texts".as_bytes()) {
+        return [("rel_texts", texts.clone()), ("score", found.score.into())].into_iter().collect();
+    }
     let parts = [
         ("id", Value::from(&found.node.id)),
         ("score", found.score.into()),
