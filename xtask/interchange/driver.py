@@ -49,6 +49,7 @@ from llama_index.core.indices import (  # noqa: E402
     DocumentSummaryIndex,
     EmptyIndex,
     KeywordTableIndex,
+    KnowledgeGraphIndex,
     MultiModalVectorStoreIndex,
     SimpleKeywordTableIndex,
     SummaryIndex,
@@ -287,6 +288,16 @@ class HashedEmbedding(MultiModalEmbedding):
         raise ValueError("images come with their embeddings")
 
 
+def marks(text: str) -> list[str]:
+    return [word for word in re.findall("[a-z0-9]+", text) if word[0].isalpha() and word[-1].isdigit()]
+
+
+def triplets(text: str) -> list[tuple[str, str, str]]:
+    """That each mark stands before the next one, of the first marks."""
+    first = marks(text)[:4]
+    return [(one, "stands before", other) for one, other in zip(first, first[1:])]
+
+
 class MarksLLM(CustomLLM):
     """Tells which marks are in the prompt: words that end in a digit. So the prompt's own words do not matter. Asked for
     the number of a choice, it tells one that is none."""
@@ -296,9 +307,7 @@ class MarksLLM(CustomLLM):
         return LLMMetadata(context_window=1_000_000)
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        words = set(re.findall("[a-z0-9]+", prompt))
-        marks = sorted(word for word in words if word[0].isalpha() and word[-1].isdigit())
-        return CompletionResponse(text=" ".join(["99", *marks]))
+        return CompletionResponse(text=" ".join(["99", *sorted(set(marks(prompt)))]))
 
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
         yield self.complete(prompt)
@@ -338,8 +347,12 @@ KINDS = {
     "document_summary": DocumentSummaryIndex,
     "tree": TreeIndex,
     "multimodal": MultiModalVectorStoreIndex,
+    "kg": KnowledgeGraphIndex,
     "empty": EmptyIndex,
 }
+
+# Each kind takes what it knows of these.
+OPTIONS = {"image_embed_model": IMAGES, "kg_triplet_extract_fn": triplets, "include_embeddings": True}
 
 
 def document(given: Json) -> Document:
@@ -353,8 +366,8 @@ def documents(request: Json) -> list[Document]:
 def build(ctx: Context, request: Json) -> None:
     kind = KINDS[request["kind"]]
     options = {"storage_context": ctx.stores}
-    if kind is MultiModalVectorStoreIndex:
-        options["image_embed_model"] = IMAGES
+    if kind in (MultiModalVectorStoreIndex, KnowledgeGraphIndex):
+        options |= OPTIONS
     if kind is EmptyIndex:
         index = EmptyIndex(**options)
     elif "documents" in request:
@@ -365,7 +378,7 @@ def build(ctx: Context, request: Json) -> None:
 
 
 def load(ctx: Context, request: Json) -> BaseIndex:
-    index = load_index_from_storage(ctx.stores, request["id"], image_embed_model=IMAGES)
+    index = load_index_from_storage(ctx.stores, request["id"], **OPTIONS)
     if isinstance(index, KeywordTableIndex):
         # All tables are loaded as ones whose keywords a language model finds.
         index = SimpleKeywordTableIndex(index_struct=index.index_struct, storage_context=ctx.stores)
@@ -373,7 +386,7 @@ def load(ctx: Context, request: Json) -> BaseIndex:
 
 
 def load_all(ctx: Context, _request: Json) -> Json:
-    loaded = load_indices_from_storage(ctx.stores, image_embed_model=IMAGES)
+    loaded = load_indices_from_storage(ctx.stores, **OPTIONS)
     return [[index.index_id, type(index).__name__] for index in loaded]
 
 

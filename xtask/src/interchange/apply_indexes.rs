@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use colca::indices::{
-    DocumentSummaryRetriever, IndexBuilder, IndexKind, KeywordExtractor, KeywordTableRetriever, SimpleKeywords,
-    SummaryIndexEmbeddingRetriever, TreeIndex, TreeSelectLeafRetriever, VectorIndexRetriever,
+    DocumentSummaryRetriever, IndexBuilder, IndexKind, KeywordExtractor, KeywordTableRetriever, KgRetrieverMode,
+    KgTableRetriever, KnowledgeGraphIndex, SimpleKeywords, SummaryIndexEmbeddingRetriever, TreeIndex,
+    TreeSelectLeafRetriever, TripletFn, VectorIndexRetriever,
 };
 use colca::prelude::*;
 
 use super::apply::{Answer, nothing, numbers, query_mode, told, unknown};
-use super::models::{Chunks, MarksLlm, embedder, image_embedder};
+use super::models::{Chunks, MarkKeywords, MarksLlm, embedder, image_embedder, triplets};
 use super::request::Request;
 use super::values::object;
 use crate::corpus::areas::docstore::ref_doc_info;
@@ -28,6 +29,10 @@ pub(super) async fn answer(ctx: &StorageContext, name: &str, request: &Request<'
             Some("document_summary") => build(DocumentSummaryIndex::builder(ctx), request).await,
             Some("tree") => build(TreeIndex::builder(ctx), request).await,
             Some("multimodal") => build(MultiModalVectorStoreIndex::builder(ctx), request).await,
+            Some("kg") => {
+                let builder = KnowledgeGraphIndex::builder(ctx).triplet_extractor(TripletFn(triplets));
+                build(builder.include_embeddings(true), request).await
+            }
             Some("empty") => build(EmptyIndex::builder(ctx), request).await,
             _ => Err("there is no such kind of index".to_owned()),
         };
@@ -35,6 +40,13 @@ pub(super) async fn answer(ctx: &StorageContext, name: &str, request: &Request<'
     let id = request.text("id")?.to_string();
     let index = load_index_from_storage(ctx, Some(&id)).await.map_err(told)?;
     let index = index.with_embedder(embedder()).with_llm(MarksLlm).with_transformations(vec![Arc::new(Chunks)]);
+    let index = match index {
+        Index::KnowledgeGraph(index) => {
+            let index = index.with_triplet_extractor(TripletFn(triplets)).with_include_embeddings(true);
+            index.with_keyword_extractor(MarkKeywords).into()
+        }
+        index => index,
+    };
     let docstore = if request.flag("always") { DocstoreDelete::Always } else { DocstoreDelete::Keep };
     let options = DeleteOptions::docstore(docstore);
     let always = DeleteOptions::docstore(DocstoreDelete::Always);
@@ -116,6 +128,11 @@ async fn retrieve(index: &Index, request: &Request<'_>) -> Answer {
             let max = options.size("max_keywords_per_query").ok();
             let retriever = with(index.as_retriever(), max, KeywordTableRetriever::max_keywords);
             Box::new(with(retriever, options.size("num_chunks_per_query").ok(), KeywordTableRetriever::top_k))
+        }
+        (Index::KnowledgeGraph(index), mode) => {
+            let mode = if mode == Some("keyword") { KgRetrieverMode::Keyword } else { KgRetrieverMode::Embedding };
+            let retriever = index.as_retriever().mode(mode);
+            Box::new(with(retriever, options.number("similarity_top_k"), KgTableRetriever::top_k))
         }
         _ => Box::new(index.as_retriever()),
     };

@@ -161,7 +161,7 @@ fn sort_sets(request: &Value, op: &PyString, answer: &mut Value) {
             }
         }),
         // They come from a set of nodes.
-        Some("indexes.documents") if request.get("kind") == Some(&"keyword_table".into()) => on_ok(answer, |told| {
+        Some("indexes.documents") if is_of_keywords(request) => on_ok(answer, |told| {
             if let Some(documents) = entries_mut(told) {
                 documents.sort_keys();
             }
@@ -190,6 +190,12 @@ fn same_answer(request: &Value, op: &PyString, expected: &Value, actual: &Value)
     }
 }
 
+/// Whether a question is about an index that has its nodes in sets, by keyword.
+fn is_of_keywords(request: &Value) -> bool {
+    let kind = request.get("kind").and_then(Value::as_str);
+    kind.is_some_and(|kind| *kind == "keyword_table" || *kind == "kg")
+}
+
 fn on_ok(answer: &mut Value, work: impl Fn(&mut Value)) {
     if let Some(ok) = entries_mut(answer).and_then(|answer| answer.get_mut(&b"ok"[..])) {
         work(ok);
@@ -205,7 +211,7 @@ fn same_hits(request: &Value, expected: &Value, actual: &Value) -> Option<String
     let mode = option("mode").and_then(Value::as_str).and_then(PyString::to_str).unwrap_or("default");
     let learned = !matches!(mode, "default" | "mmr");
     // Keywords are counted, and LlamaIndex's are a set.
-    let counted = option("retriever_mode") == Some(&"simple".into());
+    let counted = is_of_keywords(request);
     let asked = ["top_k", "similarity_top_k", "num_chunks_per_query"].into_iter().find_map(option).cloned();
     let top_k = asked.or(counted.then_some(Value::Int(10)));
     let tolerance = if learned { TOLERANCE_OF_LEARNERS } else { TOLERANCE };
@@ -324,7 +330,7 @@ mod tests {
     #[test]
     fn keywords_and_random_ids_have_no_order_of_their_own() {
         let hits = |ids: &str, counts: &str| format!(r#"{{"ok": {{"ids": {ids}, "similarities": {counts}}}}}"#);
-        let simple = r#"{"op": "indexes.retrieve", "options": {"retriever_mode": "simple"}}"#;
+        let simple = r#"{"op": "indexes.retrieve", "kind": "keyword_table", "options": {}}"#;
         check(simple, &hits(r#"["a", "b"]"#, "[1, 1]"), &hits(r#"["b", "a"]"#, "[1.0, 1.0]"), true);
         check(simple, &hits(r#"["a", "b"]"#, "[2, 1]"), &hits(r#"["b", "a"]"#, "[1.0, 2.0]"), false);
         check(simple, &hits(r#"["a", "b"]"#, "[1, 1]"), &hits(r#"["c", "a"]"#, "[1.0, 1.0]"), false);

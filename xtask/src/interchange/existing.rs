@@ -10,7 +10,7 @@ use colca::indices::{KeywordExtractor, SimpleKeywords};
 use colca::prelude::*;
 
 use super::apply_indexes::document;
-use super::models::{MarksLlm, chunks};
+use super::models::{MarksLlm, chunks, triplets};
 use super::request::Request;
 
 /// The state that operations lead to.
@@ -91,9 +91,13 @@ impl Existing {
         let request = Request(question);
         let text = |name: &str| request.text(name).map(ToString::to_string).unwrap_or_default();
         let Some(known) = self.indexes.iter().find(|known| known.id == text("id")) else { return true };
+        let keywords = request.part("options").get("retriever_mode") == Some(&"keyword".into());
         match (text("op").as_str(), known.kind.as_str()) {
             // It fails at a vector of another index.
             ("indexes.retrieve", "document_summary") => self.vectors.keys().all(|id| known.is_summary(id)),
+            // Of more than three nodes of a keyword it takes some, and finds at most ten.
+            ("indexes.retrieve", "kg") if keywords => known.nodes.len() <= 3,
+            ("indexes.retrieve", "kg") => known.nodes.len() < 10,
             // Which of the nodes that have equally many keywords it misses first is arbitrary.
             ("indexes.retrieve", "keyword_table") => self.has_all(known),
             // It drops a leaf beside summaries that it chooses together with one of those.
@@ -179,6 +183,16 @@ impl Existing {
                     let text = node.get_content(MetadataMode::Llm).ok()?.to_string_lossy().into_owned();
                     if !pollster::block_on(SimpleKeywords.extract(&text, 10)).ok()?.is_empty() {
                         self.indexes[at].list(&node.id);
+                    }
+                }
+            }
+            "kg" => {
+                for node in nodes {
+                    self.store(node)?;
+                    let text = node.get_content(MetadataMode::Llm).ok()?.to_string_lossy().into_owned();
+                    if !triplets(&text).is_empty() {
+                        self.indexes[at].list(&node.id);
+                        self.indexes[at].embedded = true;
                     }
                 }
             }
@@ -351,7 +365,7 @@ impl Existing {
             "list" | "keyword_table" => {}
             "document_summary" => return self.delete_summarized(at, ids, always),
             // D38.
-            "tree" => return None,
+            "tree" | "kg" => return None,
             // It says that it cannot.
             _ => return Some(()),
         }
@@ -397,8 +411,8 @@ impl Existing {
                 }
             }
             // D34: its struct keeps them. D38.
-            ("multimodal" | "tree", Some(_)) => return None,
-            ("list" | "keyword_table" | "document_summary" | "tree", None) => return Some(()),
+            ("multimodal" | "tree" | "kg", Some(_)) => return None,
+            ("list" | "keyword_table" | "document_summary" | "tree" | "kg", None) => return Some(()),
             // Of several nodes, it passes over the second when they leave the document store too.
             ("list" | "keyword_table", Some(nodes)) if always && nodes.len() > 1 => return None,
             ("list", Some(_)) if !self.has_all(known) => return None,

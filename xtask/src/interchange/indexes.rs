@@ -30,7 +30,7 @@ struct Article {
 }
 
 /// Those that do more come up more often.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "vector_store",
     "vector_store",
     "vector_store",
@@ -42,6 +42,7 @@ const KINDS: [&str; 12] = [
     "document_summary",
     "tree",
     "multimodal",
+    "kg",
     "empty",
 ];
 
@@ -310,6 +311,8 @@ fn retrieval(random: &mut Random, index: &Known) -> Value {
             let name = if find == "text_retrieve" { "similarity_top_k" } else { "image_similarity_top_k" };
             object([(name, random.between(1, 8).into())])
         }
+        "kg" if random.chance(40) => object([("retriever_mode", "keyword".into())]),
+        "kg" => object([("retriever_mode", "embedding".into()), ("similarity_top_k", random.between(1, 5).into())]),
         _ => object([]),
     };
     // Now and then all is as it is by default.
@@ -319,12 +322,23 @@ fn retrieval(random: &mut Random, index: &Known) -> Value {
         }
         options => options,
     };
-    let given = if random.chance(30) { embedding(random, DIMENSIONS, Precision::Double) } else { Value::Null };
+    // Knowledge graphs embed the question whatever is given.
+    let given = if index.kind != "kg" && random.chance(30) {
+        embedding(random, DIMENSIONS, Precision::Double)
+    } else {
+        Value::Null
+    };
     let query = sentence(random);
     op(
         "indexes.retrieve",
         &index.id,
-        [("query", query.into()), ("embedding", given), ("options", options), ("find", find.into())],
+        [
+            ("kind", index.kind.as_str().into()),
+            ("query", query.into()),
+            ("embedding", given),
+            ("options", options),
+            ("find", find.into()),
+        ],
     )
 }
 

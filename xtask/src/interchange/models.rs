@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
-use colca::indices::ModelError;
+use colca::graphstore::Triplet;
+use colca::indices::{KeywordExtractor, ModelError};
 use colca::prelude::*;
 use colca::schema::{RelatedNodes, TextContent};
 
@@ -55,12 +56,34 @@ impl Llm for MarksLlm {
     }
 
     async fn complete(&self, prompt: &str) -> Result<String, ModelError> {
-        let words = prompt.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit());
-        let is_mark = |word: &&str| {
-            word.starts_with(|c: char| c.is_ascii_lowercase()) && word.ends_with(|c: char| c.is_ascii_digit())
-        };
-        let marks: BTreeSet<&str> = words.filter(is_mark).collect();
+        let marks: BTreeSet<&str> = marks(prompt).collect();
         Ok(std::iter::once("99").chain(marks).collect::<Vec<_>>().join(" "))
+    }
+}
+
+fn marks(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit());
+    words.filter(|word| {
+        word.starts_with(|c: char| c.is_ascii_lowercase()) && word.ends_with(|c: char| c.is_ascii_digit())
+    })
+}
+
+/// That each mark stands before the next one, of the first marks.
+pub(super) fn triplets(text: &str) -> Vec<Triplet> {
+    let first: Vec<&str> = marks(text).take(4).collect();
+    let triplet =
+        |pair: &[&str]| Triplet { subject: pair[0].into(), relation: "stands before".into(), object: pair[1].into() };
+    first.windows(2).map(triplet).collect()
+}
+
+/// The keywords that LlamaIndex takes from the language model's answer.
+#[derive(Debug)]
+pub(super) struct MarkKeywords;
+
+#[async_trait]
+impl KeywordExtractor for MarkKeywords {
+    async fn extract(&self, text: &str, _max: usize) -> Result<Vec<String>, ModelError> {
+        Ok(marks(text).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect())
     }
 }
 

@@ -155,6 +155,9 @@ impl Scenario<'_> {
     fn same(&mut self, name: &str, expected: &Object) -> Result<()> {
         let actual = self.files(name)?;
         self.compared += same_files(expected, &actual).with_context(|| format!("the files of '{name}'"))?;
+        let models = read_models(&self.folder.join(name))?;
+        let known: Object = models.keys().map(|id| (id.clone(), models::remembered())).collect();
+        self.compared += same_files(&known, &models).with_context(|| format!("the models of '{name}'"))?;
         Ok(())
     }
 
