@@ -299,8 +299,9 @@ def triplets(text: str) -> list[tuple[str, str, str]]:
 
 
 class MarksLLM(CustomLLM):
-    """Tells which marks are in the prompt: words that end in a digit. So the prompt's own words do not matter. Asked for
-    the number of a choice, it tells one that is none."""
+    """Tells which marks are in the prompt: words that end in a digit. So the prompt's own words do not matter. Asked
+    for the number of a choice, it tells one that is none.
+    """
 
     @property
     def metadata(self) -> LLMMetadata:

@@ -31,8 +31,8 @@ pub(super) struct Cast {
     /// Ids that nothing has.
     pub(super) strangers: Vec<PyString>,
     pub(super) property_graph: bool,
-    /// Of indexes that are built and changed, if there are any. They have the two vector stores that are always there for
-    /// themselves, and all of the index store.
+    /// Of indexes that are built and changed, if there are any. They have the two vector stores that are always there
+    /// for themselves, and all of the index store.
     pub(super) shelf: Option<Shelf>,
 }
 

@@ -164,14 +164,13 @@ fn any_operation(random: &mut Random, shelf: &Shelf) -> Value {
 fn build(random: &mut Random, shelf: &Shelf) -> Value {
     let kind = *random.pick(&shelf.kinds);
     let id = new_id(random);
-    let parts = [("kind", kind.into())];
     let content = match kind {
         "empty" => None,
         _ if random.chance(70) => Some(("documents", documents(random, shelf))),
         _ if random.chance(80) => Some(("nodes", nodes(random, shelf, kind))),
         _ => Some(("documents", Value::Array(Vec::new()))),
     };
-    [("op", "indexes.build".into()), ("id", id.into())].into_iter().chain(parts).chain(content).collect()
+    [("op", "indexes.build".into()), ("id", id.into()), ("kind", kind.into())].into_iter().chain(content).collect()
 }
 
 fn new_id(random: &mut Random) -> String {
@@ -193,7 +192,6 @@ fn documents(random: &mut Random, shelf: &Shelf) -> Value {
 /// Nodes that are inserted by hand, each once.
 fn nodes(random: &mut Random, shelf: &Shelf, kind: &str) -> Value {
     let mut some: Vec<&Member> = shelf.pages.iter().filter(|_| random.chance(50)).collect();
-    // There are several ways through the same nodes.
     if random.chance(30) {
         some.reverse();
     }

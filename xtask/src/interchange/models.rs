@@ -40,8 +40,8 @@ pub(super) fn remembered() -> Value {
     REMEMBERED.clone()
 }
 
-/// Tells which marks are in the prompt: words that end in a digit. So the prompt's own words do not matter. Asked for the
-/// number of a choice, it tells one that is none.
+/// Tells which marks are in the prompt: words that end in a digit. So the prompt's own words do not matter. Asked for
+/// the number of a choice, it tells one that is none.
 #[derive(Debug)]
 pub(super) struct MarksLlm;
 

@@ -12,8 +12,8 @@
 //!
 //! Both folders after `first` must be the same, and all four after `then`. Each of these four is opened by the other
 //! side and answers the questions like LlamaIndex's own context. What was opened and not touched is persisted as it was:
-//! LlamaIndex's files by us byte for byte, ours by LlamaIndex with the same values. Only ours remembers with which model
-//! an index was embedded, and LlamaIndex keeps that as it is.
+//! LlamaIndex's files by us byte for byte, ours by LlamaIndex with the same values. Only ours remembers with which
+//! model an index was embedded, and LlamaIndex keeps that as it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
