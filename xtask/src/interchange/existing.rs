@@ -78,9 +78,13 @@ impl Existing {
             "delete_document" => self.delete_document(at, request.text("ref_doc_id").ok()?, always),
             "rename" => {
                 let to = request.text("to").ok()?.to_string();
-                // It moves to the end. LlamaIndex would overwrite another index.
+                // LlamaIndex overwrites another index, and moves one to the end that has the id already.
+                if !self.is_new(&to) {
+                    return None;
+                }
                 let known = Known { id: to, ..self.indexes.remove(at) };
-                self.is_new(&known.id).then(|| self.indexes.push(known))
+                self.indexes.push(known);
+                Some(())
             }
             _ => Some(()),
         }
