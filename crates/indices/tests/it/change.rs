@@ -143,6 +143,21 @@ fn an_update_leaves_nothing_of_the_old_version() {
     });
 }
 
+/// As in LlamaIndex, where what is deleted and added again comes last.
+#[test]
+fn an_updated_document_comes_last_if_there_were_nodes_of_it() {
+    block_on(async {
+        let ctx = StorageContext::in_memory();
+        let index = SummaryIndex::builder(&ctx).from_documents(essays()).await.unwrap();
+        ctx.docstore().set_document_hash("birds", "known by its hash alone").await.unwrap();
+        index.update_ref_doc(document("birds", "The condor sees it all.")).await.unwrap();
+        index.update_ref_doc(document("stores", "Colcas stand on slopes.")).await.unwrap();
+        let hashes = ctx.docstore().get_all_document_hashes().await.unwrap();
+        let named: Vec<String> = hashes.keys().map(ToString::to_string).filter(|id| id.len() < 36).collect();
+        assert_eq!(named, ["llamas", "cords", "birds", "stores"]);
+    });
+}
+
 #[test]
 fn each_index_knows_what_is_fresh_for_it() {
     block_on(async {
