@@ -74,6 +74,9 @@ impl SummaryIndexEmbeddingRetriever {
 impl Retriever for SummaryIndexEmbeddingRetriever {
     async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
         let IndexStructData::List { nodes: row } = &self.index.index_struct().data else { return Ok(Vec::new()) };
+        if row.is_empty() {
+            return Ok(Vec::new());
+        }
         let embedding = query.embedding_for(&self.index).await?;
         let nodes = self.index.fetch(row).await?;
         let ranked = rank(&self.index, nodes, embedding, self.top_k).await?;

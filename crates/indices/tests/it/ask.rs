@@ -1,7 +1,11 @@
 //! Questions with which something is wrong, and indexes with which something is.
 
+use std::sync::Arc;
+
+use graphstore::SimplePropertyGraphStore;
 use indices::{
-    Error, Index, IndexHandle, KeywordExtractor, LlmKeywords, LlmTripletExtractor, NodeWithScore, QueryBundle,
+    DocumentSummaryIndex, EmptyIndex, Error, Index, IndexHandle, KeywordExtractor, KeywordTableIndex, LlmKeywords,
+    LlmTripletExtractor, MultiModalVectorStoreIndex, NodeWithScore, PropertyGraphIndex, QueryBundle, QueryEngineExt,
     RetrieverExt, SummaryIndex, TreeIndex, TripletExtractor, VectorStoreIndex,
 };
 use pollster::block_on;
@@ -137,6 +141,34 @@ fn nobody_asks_a_model_about_a_question_with_an_embedding() {
             let retriever = index.retriever(embedder.clone()).top_k(1);
             let found = retriever.retrieve(QueryBundle::from("llama").with_embedding([0.0, 1.0])).await.unwrap();
             assert_eq!((ids(&found), embedder.texts()), (vec!["b".to_owned()], 0), "{}", index.class_name());
+        }
+    });
+}
+
+#[test]
+fn an_empty_index_finds_nothing_and_needs_no_model() {
+    block_on(async {
+        let ctx = StorageContext::in_memory();
+        // Another index's vector is in the store.
+        VectorStoreIndex::builder(&ctx).id("other").from_nodes(vec![at("a", [1.0, 0.0])]).await.unwrap();
+        let graph = StorageContext::builder().property_graph_store(Arc::new(SimplePropertyGraphStore::new())).build();
+        let empty: [Index; 8] = [
+            VectorStoreIndex::builder(&ctx).id("v").from_nodes(Vec::new()).await.unwrap().into(),
+            SummaryIndex::builder(&ctx).id("s").from_nodes(Vec::new()).await.unwrap().into(),
+            KeywordTableIndex::builder(&ctx).id("k").from_nodes(Vec::new()).await.unwrap().into(),
+            TreeIndex::builder(&ctx).id("t").from_nodes(Vec::new()).await.unwrap().into(),
+            DocumentSummaryIndex::builder(&ctx).id("d").from_nodes(Vec::new()).await.unwrap().into(),
+            MultiModalVectorStoreIndex::builder(&ctx).id("m").from_nodes(Vec::new()).await.unwrap().into(),
+            EmptyIndex::builder(&ctx).id("e").from_nodes(Vec::new()).await.unwrap().into(),
+            PropertyGraphIndex::builder(&graph).id("p").from_nodes(Vec::new()).await.unwrap().into(),
+        ];
+        for index in empty {
+            for top_k in [-1, 0, 3] {
+                let found = index.as_retriever().top_k(top_k).retrieve("llama").await;
+                assert_eq!(found.unwrap(), [], "{} {top_k}", index.class_name());
+            }
+            let answer = index.as_query_engine().query("llama").await.unwrap();
+            assert_eq!(answer.to_string(), "Empty Response", "{}", index.class_name());
         }
     });
 }
