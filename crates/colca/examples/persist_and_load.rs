@@ -44,7 +44,11 @@ async fn main() -> Result<()> {
     let retriever = index.retriever(embedder.clone()).top_k(3);
     let answer = index.as_query_engine().retriever(retriever).query(QUESTION).await?;
     let took = millis(start);
-    println!("\nQuestion: {QUESTION}\nAnswer:   {answer}\n\nIt was quoted from these passages:\n");
+    println!("\n{QUESTION}\n");
+    for sentence in answer.response.lines() {
+        println!("  {sentence}");
+    }
+    println!("\nThat was quoted from these passages:\n");
     for NodeWithScore { node, score } in &answer.source_nodes {
         println!("  {:.4}  {:<13}  {}", score.unwrap_or_default(), node.id.to_string(), begin(&node.text_content()));
     }
