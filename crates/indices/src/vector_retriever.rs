@@ -121,6 +121,9 @@ impl Retriever for VectorIndexRetriever {
             return Ok(Vec::new());
         };
         let store = self.index.vector_store(self.namespace)?;
+        if dict.nodes_dict.is_empty() && !store.stores_text() {
+            return Ok(Vec::new());
+        }
         let mut query = self.query.clone();
         if bundle.embedding.is_some() || query.query_embedding.is_none() {
             query.query_embedding = Some(bundle.embedding_for(&self.index).await?);
