@@ -14,7 +14,8 @@ A request's "do" says what is wanted:
     forget                          drops all contexts
 
 Operations and questions are objects with an "op"; the table at the end of this file lists them, and each function
-there reads what else the object holds. Nodes are given as LlamaIndex stores them, `{"__data__", "__type__"}`.
+there reads what else the object holds. Nodes are given as LlamaIndex stores them, `{"__data__", "__type__"}`, and
+documents by their fields. Indexes are loaded anew for each operation, so that nothing is kept but what is stored.
 """
 
 from __future__ import annotations
@@ -22,27 +23,51 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import warnings
+from hashlib import sha256
 from importlib import metadata
 from typing import Any, Callable
 
 warnings.simplefilter("ignore")
 logging.disable(logging.CRITICAL)
 
-# What a library prints must not get between the answers.
+# What a library prints must not get between the answers, nor fail because of what is in it.
 ANSWERS = sys.stdout
-sys.stdout = sys.stderr
+sys.stdout = open(os.devnull, "w", encoding="utf-8", errors="replace")
 
 import numpy  # noqa: E402
-from llama_index.core import StorageContext  # noqa: E402
+from llama_index.core import Settings, StorageContext, load_index_from_storage, load_indices_from_storage  # noqa: E402
 from llama_index.core.data_structs.data_structs import IndexStruct  # noqa: E402
 from llama_index.core.data_structs.registry import INDEX_STRUCT_TYPE_TO_INDEX_STRUCT_CLASS  # noqa: E402
 from llama_index.core.data_structs.struct_type import IndexStructType  # noqa: E402
+from llama_index.core.embeddings import MultiModalEmbedding  # noqa: E402
 from llama_index.core.graph_stores.simple_labelled import SimplePropertyGraphStore  # noqa: E402
 from llama_index.core.graph_stores.types import ChunkNode, EntityNode, Relation  # noqa: E402
-from llama_index.core.llms import ChatMessage  # noqa: E402
-from llama_index.core.schema import BaseNode, MetadataMode, TextNode  # noqa: E402
+from llama_index.core.indices import (  # noqa: E402
+    DocumentSummaryIndex,
+    EmptyIndex,
+    KeywordTableIndex,
+    KnowledgeGraphIndex,
+    MultiModalVectorStoreIndex,
+    SimpleKeywordTableIndex,
+    SummaryIndex,
+    TreeIndex,
+    VectorStoreIndex,
+)
+from llama_index.core.indices.base import BaseIndex  # noqa: E402
+from llama_index.core.indices.keyword_table.utils import simple_extract_keywords  # noqa: E402
+from llama_index.core.llms import ChatMessage, CompletionResponse, CustomLLM, LLMMetadata  # noqa: E402
+from llama_index.core.schema import (  # noqa: E402
+    BaseNode,
+    Document,
+    MetadataMode,
+    NodeRelationship,
+    QueryBundle,
+    TextNode,
+    TransformComponent,
+)
 from llama_index.core.storage.chat_store import SimpleChatStore  # noqa: E402
 from llama_index.core.storage.docstore.utils import json_to_doc  # noqa: E402
 from llama_index.core.vector_stores import SimpleVectorStore  # noqa: E402
@@ -234,6 +259,172 @@ def get_index_struct(ctx: Context, request: Json) -> Json:
     return {"type": str(struct.get_type().value), "fields": json.loads(struct.to_json())}
 
 
+# Models, the same as in models.rs
+
+
+class HashedEmbedding(MultiModalEmbedding):
+    """Numbers drawn from a hash of the text."""
+
+    dimensions: int
+    salt: str
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        def number(at: int) -> float:
+            drawn = sha256(f"{self.salt}|{at}|{text}".encode()).digest()[:8]
+            return float(f"{int.from_bytes(drawn, 'big') / 2**64 * 2 - 1:.6f}")
+
+        return [number(at) for at in range(self.dimensions)]
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return self._get_text_embedding(query)
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return self._get_text_embedding(query)
+
+    def _get_image_embedding(self, img_file_path: Any) -> list[float]:
+        raise ValueError("images come with their embeddings")
+
+    async def _aget_image_embedding(self, img_file_path: Any) -> list[float]:
+        raise ValueError("images come with their embeddings")
+
+
+def marks(text: str) -> list[str]:
+    return [word for word in re.findall("[a-z0-9]+", text) if word[0].isalpha() and word[-1].isdigit()]
+
+
+def triplets(text: str) -> list[tuple[str, str, str]]:
+    """That each mark stands before the next one, of the first marks."""
+    first = marks(text)[:4]
+    return [(one, "stands before", other) for one, other in zip(first, first[1:])]
+
+
+class MarksLLM(CustomLLM):
+    """Tells which marks are in the prompt: words that end in a digit. So the prompt's own words do not matter. Asked
+    for the number of a choice, it tells one that is none.
+    """
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(context_window=1_000_000)
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return CompletionResponse(text=" ".join(["99", *sorted(set(marks(prompt)))]))
+
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+        yield self.complete(prompt)
+
+
+class Chunks(TransformComponent):
+    """Makes a node of each part of a document, with an id that tells the document, its version and the place."""
+
+    def __call__(self, nodes: list[BaseNode], **kwargs: Any) -> list[BaseNode]:
+        return [chunk(document, *part) for document in nodes for part in enumerate(document.text.split("\n\n"))]
+
+
+def chunk(document: BaseNode, at: int, text: str) -> TextNode:
+    return TextNode(
+        id_=f"{document.id_}:{document.hash[:8]}:{at}",
+        text=text,
+        metadata=document.metadata,
+        excluded_embed_metadata_keys=document.excluded_embed_metadata_keys,
+        excluded_llm_metadata_keys=document.excluded_llm_metadata_keys,
+        relationships={NodeRelationship.SOURCE: document.as_related_node_info()},
+    )
+
+
+Settings.embed_model = HashedEmbedding(dimensions=8, salt="text")
+IMAGES = HashedEmbedding(dimensions=4, salt="image")
+Settings.llm = MarksLLM()
+Settings.transformations = [Chunks()]
+Settings.tokenizer = str.split
+
+
+# Indexes
+
+KINDS = {
+    "vector_store": VectorStoreIndex,
+    "list": SummaryIndex,
+    "keyword_table": SimpleKeywordTableIndex,
+    "document_summary": DocumentSummaryIndex,
+    "tree": TreeIndex,
+    "multimodal": MultiModalVectorStoreIndex,
+    "kg": KnowledgeGraphIndex,
+    "empty": EmptyIndex,
+}
+
+# Each kind takes what it knows of these.
+OPTIONS = {"image_embed_model": IMAGES, "kg_triplet_extract_fn": triplets, "include_embeddings": True}
+
+
+def document(given: Json) -> Document:
+    return Document(**given)
+
+
+def documents(request: Json) -> list[Document]:
+    return [document(given) for given in request["documents"]]
+
+
+def build(ctx: Context, request: Json) -> None:
+    kind = KINDS[request["kind"]]
+    options = {"storage_context": ctx.stores}
+    if kind in (MultiModalVectorStoreIndex, KnowledgeGraphIndex):
+        options |= OPTIONS
+    if kind is EmptyIndex:
+        index = EmptyIndex(**options)
+    elif "documents" in request:
+        index = kind.from_documents(documents(request), **options)
+    else:
+        index = kind(nodes=nodes(request), **options)
+    index.set_index_id(request["id"])
+
+
+def load(ctx: Context, request: Json) -> BaseIndex:
+    index = load_index_from_storage(ctx.stores, request["id"], **OPTIONS)
+    if isinstance(index, KeywordTableIndex):
+        # All tables are loaded as ones whose keywords a language model finds.
+        index = SimpleKeywordTableIndex(index_struct=index.index_struct, storage_context=ctx.stores)
+    return index
+
+
+def load_all(ctx: Context, _request: Json) -> Json:
+    loaded = load_indices_from_storage(ctx.stores, **OPTIONS)
+    return [[index.index_id, type(index).__name__] for index in loaded]
+
+
+def summarize(ctx: Context, request: Json) -> None:
+    load(ctx, request).summary = request["summary"]
+
+
+def delete_nodes(ctx: Context, request: Json) -> None:
+    load(ctx, request).delete_nodes(request["node_ids"], delete_from_docstore=request["always"])
+
+
+def delete_document(ctx: Context, request: Json) -> None:
+    load(ctx, request).delete_ref_doc(request["ref_doc_id"], delete_from_docstore=request["always"])
+
+
+def documents_of(ctx: Context, request: Json) -> Json:
+    return {key: ref_doc_info(info) for key, info in load(ctx, request).ref_doc_info.items()}
+
+
+def retrieve(ctx: Context, request: Json) -> Json:
+    """The nodes found, and how well they fit. The options are those of the kind's `as_retriever`."""
+    index = load(ctx, request)
+    options = dict(request.get("options", {}))
+    if "filters" in options:
+        options["filters"] = filters(options["filters"])
+    retriever = index.as_retriever(**options)
+    find = getattr(retriever, request.get("find", "retrieve"))
+    found = find(QueryBundle(request["query"], embedding=request.get("embedding")))
+    ids = [one.node.node_id for one in found]
+    if isinstance(index, SimpleKeywordTableIndex):
+        keywords = simple_extract_keywords(request["query"], options.get("max_keywords_per_query", 10))
+        table = index.index_struct.table
+        # It counts, but does not tell.
+        return {"ids": ids, "similarities": [sum(one in table.get(word, ()) for word in keywords) for one in ids]}
+    return {"ids": ids, "similarities": [None if one.score is None else float(one.score) for one in found]}
+
+
 # Conversations
 
 
@@ -291,6 +482,19 @@ OPERATIONS: dict[str, Callable[[Context, Json], Json]] = {
     "index.delete": lambda c, r: c.stores.index_store.delete_index_struct(r["id"]),
     "index.ids": index_structs,
     "index.get": get_index_struct,
+    "indexes.build": build,
+    "indexes.insert": lambda c, r: load(c, r).insert(document(r["document"])),
+    "indexes.insert_nodes": lambda c, r: load(c, r).insert_nodes(nodes(r)),
+    "indexes.update": lambda c, r: load(c, r).update_ref_doc(document(r["document"])),
+    "indexes.refresh": lambda c, r: load(c, r).refresh_ref_docs(documents(r)),
+    "indexes.delete_nodes": delete_nodes,
+    "indexes.delete_document": delete_document,
+    "indexes.rename": lambda c, r: load(c, r).set_index_id(r["to"]),
+    "indexes.summarize": summarize,
+    "indexes.all": load_all,
+    "indexes.summary": lambda c, r: load(c, r).summary,
+    "indexes.documents": documents_of,
+    "indexes.retrieve": retrieve,
     "chat.add": lambda c, r: c.chats.add_message(r["key"], ChatMessage(**r["message"]), r["index"]),
     "chat.set": set_messages,
     "chat.delete": lambda c, r: messages_told(c.chats.delete_messages(r["key"])),

@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::Result;
-use colca::indices::ModelError;
 use colca::prelude::*;
-use colca::schema::{RelatedNodes, TextContent};
+use colca::schema::RelatedNodes;
 
 const PLACE: &str = "./storage";
 const QUESTION: &str = "What was done if the knots of the two keepers did not agree?";
@@ -35,23 +34,25 @@ async fn main() -> Result<()> {
             .from_documents(documents())
             .await?;
         println!("{}", ctx.persist(PLACE).await?);
+        println!("{} passages, and a sentence to know the model by, were embedded.", embedder.texts() - 1);
         index.into()
     };
-    println!("Ready after {:.1} ms; {} texts were embedded.", millis(start), embedder.texts());
+    println!("Ready after {:.1} ms.", millis(start));
 
     let before = embedder.texts();
     let start = Instant::now();
-    let found = index.retriever(embedder.clone()).top_k(3).retrieve(QUESTION).await?;
+    let retriever = index.retriever(embedder.clone()).top_k(3);
+    let answer = index.as_query_engine().retriever(retriever).query(QUESTION).await?;
+    let took = millis(start);
     println!("\n{QUESTION}\n");
-    for NodeWithScore { node, score } in &found {
-        let title = node.metadata.get(&b"title"[..]).and_then(Value::as_str).cloned().unwrap_or_default();
-        println!(
-            "  {:.4}  {title:<12} {}",
-            score.unwrap_or_default(),
-            first_sentence(&node.text_content().to_string())
-        );
+    for sentence in answer.response.lines() {
+        println!("  {sentence}");
     }
-    println!("\nFound in {:.2} ms; {} text was embedded.", millis(start), embedder.texts() - before);
+    println!("\nThat was quoted from these passages:\n");
+    for NodeWithScore { node, score } in &answer.source_nodes {
+        println!("  {:.4}  {:<13}  {}", score.unwrap_or_default(), node.id.to_string(), begin(&node.text_content()));
+    }
+    println!("\nAnswered in {took:.2} ms; {} text, the question, was embedded.", embedder.texts() - before);
     Ok(())
 }
 
@@ -77,8 +78,7 @@ impl Transformation for Paragraphs {
             let source = document.as_related_node_info()?;
             let text = document.text_content().to_string();
             for (i, paragraph) in text.split("\n\n").map(str::trim).filter(|text| !text.is_empty()).enumerate() {
-                let mut node = Node::new(NodeContent::Text(TextContent::new(paragraph)));
-                node.id = format!("{}-{i}", document.id).into();
+                let mut node = Node::text(paragraph).with_id(format!("{}-{i}", document.id));
                 node.metadata = document.metadata.clone();
                 node.relationships.insert(NodeRelationship::Source, RelatedNodes::One(source.clone()));
                 nodes.push(node);
@@ -117,8 +117,10 @@ impl Embedder for Counting {
     }
 }
 
-fn first_sentence(text: &str) -> &str {
-    text.split_inclusive(". ").next().unwrap_or(text)
+/// As much of a passage as fits a line.
+fn begin(text: &PyString) -> String {
+    let text = text.to_string();
+    text.chars().take(80).chain("...".chars()).collect()
 }
 
 fn millis(start: Instant) -> f64 {

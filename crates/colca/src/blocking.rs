@@ -4,31 +4,43 @@
 //! workspace.
 //!
 //! ```
-//! use colca::blocking::{StorageContext, wait};
-//! use colca::prelude::Node;
+//! use colca::blocking::{Index, StorageContext, wait};
+//! use colca::prelude::{HashEmbedder, Node, QueryEngineExt, RetrieverExt, VectorStoreIndex};
 //!
 //! # fn main() -> colca::Result<()> {
 //! # let dir = tempfile::tempdir().expect("a temporary folder");
 //! # let path = dir.path().join("storage");
 //! let ctx = StorageContext::open_or_create(&path)?;
-//! ctx.add_documents(&[Node::document("The colca is a storehouse.").with_id("d1")])?;
+//! let builder = VectorStoreIndex::builder(ctx.inner()).id("essays").embedder(HashEmbedder::default());
+//! let index = Index::from_documents(builder, vec![Node::document("The colca is a storehouse.").with_id("stores")])?;
+//! index.insert(Node::document("Llamas carry grain.").with_id("llamas"))?;
 //! ctx.persist(&path)?;
-//! assert!(ctx.get_document("d1")?.is_some());
 //!
-//! let ids = wait(ctx.inner().docstore().node_ids())?;
-//! assert_eq!(ids, ["d1"]);
+//! let index = StorageContext::open(&path)?.load_index(Some("essays"))?.with_embedder(HashEmbedder::default());
+//! assert_eq!(index.query("What carries grain?")?.to_string(), "Llamas carry grain.");
+//!
+//! let nearest = index.inner().as_retriever().top_k(1);
+//! assert_eq!(wait(nearest.retrieve("What is a colca?"))?.len(), 1);
+//!
+//! let mut answer = wait(index.inner().as_query_engine().query_stream("What carries grain?"))?;
+//! while let Some(piece) = wait(async { answer.next().await.transpose() })? {
+//!     print!("{piece}");
+//! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Inside an async runtime, its blocking pool included, every call fails with [`Error::InsideRuntime`] and does nothing: there the async API is at
-//! hand.
+//! Inside an async runtime, its blocking pool included, every call fails with [`Error::InsideRuntime`] and does
+//! nothing: there the async API is at hand.
 
 use std::future::Future;
 use std::sync::OnceLock;
 
 use docstore::{Deleted, RefDocInfo};
 use fs_backends::IntoPlace;
+use indices::{
+    Embedder, IndexBuilder, IndexKind, Llm, NodeWithScore, QueryBundle, QueryEngineExt, Response, RetrieverExt,
+};
 use raw_json::PyString;
 use schema::Node;
 use storage_context::{PersistOptions, PersistReport};
@@ -188,6 +200,81 @@ pub struct Index {
 }
 
 impl Index {
+    /// Builds an index from documents. Its builder is that of its kind, for example
+    /// [`VectorStoreIndex::builder`](indices::VectorStoreIndex::builder).
+    ///
+    /// # Errors
+    /// As [`IndexBuilder::from_documents`].
+    pub fn from_documents<T>(builder: IndexBuilder<T>, documents: Vec<Node>) -> Result<Self>
+    where
+        T: IndexKind + Into<indices::Index>,
+    {
+        Ok(Self { inner: wait(builder.from_documents(documents))?.into() })
+    }
+
+    /// Builds an index from nodes.
+    ///
+    /// # Errors
+    /// As [`IndexBuilder::from_nodes`].
+    pub fn from_nodes<T>(builder: IndexBuilder<T>, nodes: Vec<Node>) -> Result<Self>
+    where
+        T: IndexKind + Into<indices::Index>,
+    {
+        Ok(Self { inner: wait(builder.from_nodes(nodes))?.into() })
+    }
+
+    /// Gives the index a model for embeddings, as [`indices::Index::with_embedder`] does.
+    #[must_use]
+    pub fn with_embedder(self, embedder: impl Embedder) -> Self {
+        Self { inner: self.inner.with_embedder(embedder) }
+    }
+
+    /// Gives the index a language model, as [`indices::Index::with_llm`] does.
+    #[must_use]
+    pub fn with_llm(self, llm: impl Llm) -> Self {
+        Self { inner: self.inner.with_llm(llm) }
+    }
+
+    /// Finds nodes as this kind of index does by default: see [`indices::Index::as_retriever`].
+    ///
+    /// # Errors
+    /// As [`indices::Retriever::retrieve_bundle`].
+    pub fn retrieve(&self, query: impl Into<QueryBundle>) -> Result<Vec<NodeWithScore>> {
+        wait(self.inner.as_retriever().retrieve(query))
+    }
+
+    /// Answers a question from what [`retrieve`](Self::retrieve) finds: see [`indices::Index::as_query_engine`].
+    ///
+    /// # Errors
+    /// As [`indices::QueryEngine::query_bundle`].
+    pub fn query(&self, query: impl Into<QueryBundle>) -> Result<Response> {
+        wait(self.inner.as_query_engine().query(query))
+    }
+
+    /// Inserts a document.
+    ///
+    /// # Errors
+    /// As [`indices::IndexHandle::insert`].
+    pub fn insert(&self, document: Node) -> Result<()> {
+        wait(self.inner.insert(document))
+    }
+
+    /// Inserts documents that are new and updates those that have changed; `true` stands for these.
+    ///
+    /// # Errors
+    /// As [`indices::IndexHandle::refresh_ref_docs`].
+    pub fn refresh_ref_docs(&self, documents: Vec<Node>) -> Result<Vec<bool>> {
+        wait(self.inner.refresh_ref_docs(documents))
+    }
+
+    /// Deletes a document, with its nodes as far as no other index needs them.
+    ///
+    /// # Errors
+    /// As [`indices::IndexHandle::delete_ref_doc`].
+    pub fn delete_ref_doc(&self, ref_doc_id: impl Into<PyString>) -> Result<indices::Deleted> {
+        wait(self.inner.delete_ref_doc(ref_doc_id))
+    }
+
     /// The index's id.
     pub fn index_id(&self) -> PyString {
         self.inner.index_id()
@@ -214,7 +301,7 @@ impl Index {
         wait(self.inner.set_index_id(index_id))
     }
 
-    /// The index itself, with all that is not here.
+    /// The index itself, with all that is not here. [`wait`] runs its futures.
     pub fn inner(&self) -> &indices::Index {
         &self.inner
     }

@@ -3,14 +3,16 @@
 pub use chatstore::{ChatMessage, ChatStore, SimpleChatStore};
 pub use docstore::{AddOptions, KvDocumentStore, RefDocInfo};
 pub use fs_backends::{IntoPlace, LocalFs, Place};
-pub use graphstore::{GraphStore, PropertyGraphStore, SimpleGraphStore, SimplePropertyGraphStore};
+pub use graphstore::{GraphStore, PropertyGraphStore, SimpleGraphStore, SimplePropertyGraphStore, Triplet};
 pub use indexstore::{IndexStruct, IndexStructData, KvIndexStore};
 pub use indices::{
     ComposableGraph, DeleteOptions, DocstoreDelete, DocumentSummaryIndex, Embedder, EmptyIndex, HashEmbedder, Index,
-    KeywordTableIndex, Llm, MultiModalVectorStoreIndex, NodeWithScore, QueryBundle, QueryEngine, QueryEngineExt,
-    Response, ResponseMode, ResponseSynthesizer, RetrievedObject, Retriever, RetrieverExt, RetrieverQueryEngine,
-    StreamingResponse, SummaryIndex, Transformation, VectorStoreIndex, load_graph_from_storage,
-    load_index_from_storage, load_indices_from_storage,
+    KeywordExtractor, KeywordTableIndex, KgExtractor, KgRetrieverMode, KnowledgeGraphIndex, Llm, LlmKeywords,
+    ModelError, MultiModalVectorStoreIndex, NodeWithScore, PropertyGraphIndex, QueryBundle, QueryEngine,
+    QueryEngineExt, RakeKeywords, Response, ResponseMode, ResponseSynthesizer, RetrievedObject, Retriever,
+    RetrieverExt, RetrieverQueryEngine, SimpleKeywords, StreamingResponse, SummaryIndex, Transformation, TreeIndex,
+    TripletExtractor, TripletFn, VectorStoreIndex, load_graph_from_storage, load_index_from_storage,
+    load_indices_from_storage,
 };
 pub use kv_core::{KvStore, KvStoreExt, SimpleKvStore, WriteBatch};
 pub use persist::{MemoryFs, PersistFs};

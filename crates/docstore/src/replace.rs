@@ -8,8 +8,9 @@ use crate::{Deleted, KvDocumentStore, PreparedNodes, Result};
 
 impl KvDocumentStore {
     /// Ends the replacement of a document, as one batch: its new nodes, which were added before, take the place of the
-    /// old ones. The old ones go, the document's metadata become those of the new ones, and its hash is remembered. A
-    /// node stored under the document's own id is the old document, and goes too, unless it is to be kept.
+    /// old ones. The old ones go, the document's metadata become those of the new ones, and its hash is remembered, at the
+    /// end of all if there were old ones. A node stored under the document's own id is the old document, and goes too,
+    /// unless it is to be kept.
     ///
     /// Old nodes may come from other documents, and any of them may be absent.
     ///
@@ -74,7 +75,9 @@ impl KvDocumentStore {
         let mut fields = self.read_record(ref_doc_id, record.as_ref())?.into_fields();
         fields.insert("doc_hash".into(), Value::from(hash));
         batch.require(&self.metadata, ref_doc_id, record);
-        batch.delete(&self.metadata, ref_doc_id);
+        if !old.is_empty() {
+            batch.delete(&self.metadata, ref_doc_id);
+        }
         batch.put(&self.metadata, ref_doc_id, Value::Object(fields));
         self.kv.apply(batch).await?;
         Ok(deleted)

@@ -5,7 +5,7 @@ use indexmap::IndexSet;
 use indexstore::IndexStructData;
 use raw_json::{PyString, Value};
 use storage_context::DEFAULT_NAMESPACE;
-use vectorstore::{FilterValue, NodeSelection, field};
+use vectorstore::{FilterValue, NodeSelection, VectorStoreQuery, field};
 
 use crate::kinds::Planner;
 use crate::leaving::Leaving;
@@ -91,7 +91,8 @@ impl IndexHandle {
         self.delete_ref_doc_with(ref_doc_id, DeleteOptions::default()).await
     }
 
-    /// Deletes a document as these options say. One that is unknown is passed over.
+    /// Deletes a document as these options say. Where the document store does not know it any more, its vectors tell
+    /// which nodes the index has of it; one of which nothing is known is passed over.
     ///
     /// # Errors
     /// As [`delete_nodes_with`](Self::delete_nodes_with).
@@ -108,7 +109,10 @@ impl IndexHandle {
         let nodes = nodes.or_else(|| is_graph.then(Vec::new));
         let mut deleted = match nodes {
             Some(nodes) => self.remove(&nodes, Some(&id), options).await?,
-            None => Deleted::default(),
+            None => match self.nodes_of_vectors(&id).await?.as_slice() {
+                [] => Deleted::default(),
+                nodes => self.remove(nodes, None, options).await?,
+            },
         };
         // What the vector store alone knows, it must find by itself.
         if self.lists_only_in_vector_store()? {
@@ -120,6 +124,31 @@ impl IndexHandle {
             }
         }
         Ok(deleted)
+    }
+
+    /// The nodes that the index has vectors of a document under, where the document store does not know it any more. The
+    /// vector store is asked by an embedding of the index: which one does not matter, since all are wanted.
+    async fn nodes_of_vectors(&self, document: &PyString) -> Result<Vec<PyString>> {
+        let index_struct = self.index_struct();
+        let (IndexStructData::VectorStore(dict) | IndexStructData::Multimodal(dict)) = &index_struct.data else {
+            return Ok(Vec::new());
+        };
+        let own = &dict.nodes_dict;
+        let mut nodes = Vec::new();
+        for namespace in kinds::namespaces(&index_struct.data) {
+            let store = self.vector_store(namespace)?;
+            let mut embedding = None;
+            for id in own.keys() {
+                embedding = store.get(id).await?;
+                if embedding.is_some() {
+                    break;
+                }
+            }
+            let Some(embedding) = embedding else { continue };
+            let query = VectorStoreQuery::new(embedding).with_top_k(0).with_doc_ids([document]);
+            nodes.extend(store.query(&query).await?.ids.iter().filter_map(|id| own.get(id)).cloned());
+        }
+        Ok(nodes)
     }
 
     /// Deletes the index with all that only it used: its struct and what is remembered of its model, then its vectors,

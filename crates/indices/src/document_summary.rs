@@ -106,9 +106,12 @@ impl Retriever for DocumentSummaryRetriever {
     async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
         let index_struct = self.index.index_struct();
         let IndexStructData::DocumentSummary(known) = &index_struct.data else { return Ok(Vec::new()) };
-        let embedding = query.embedding_for(&self.index).await?;
-        let own = known.summary_id_to_node_ids.keys().map(|id| (id.clone(), id.clone())).collect();
+        let own: IndexMap<_, _> = known.summary_id_to_node_ids.keys().map(|id| (id.clone(), id.clone())).collect();
         let store = self.index.vector_store(DEFAULT_NAMESPACE)?;
+        if own.is_empty() {
+            return Ok(Vec::new());
+        }
+        let embedding = query.embedding_for(&self.index).await?;
         let asked = VectorStoreQuery::new(embedding).with_top_k(self.top_k);
         let found = query_own(&*store, asked, &own).await?;
         let ids: Vec<PyString> =

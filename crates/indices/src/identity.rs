@@ -29,6 +29,21 @@ impl IndexHandle {
         Ok(identity)
     }
 
+    /// The embeddings of nodes, which are made for those that have none, to be compared with a question's.
+    pub(crate) async fn embeddings_of(&self, nodes: &[Node], question: &[f64]) -> Result<Vec<Vec<f64>>> {
+        let mut nodes = nodes.to_vec();
+        self.embed_nodes(&mut nodes).await?;
+        let embedding = |node: Node| {
+            let embedding = node.embedding.unwrap_or_default();
+            let (stored, query) = (embedding.len(), question.len());
+            if stored == query {
+                return Ok(embedding);
+            }
+            Err(vectorstore::Error::QueryDimension { id: node.id, stored, query }.into())
+        };
+        nodes.into_iter().map(embedding).collect()
+    }
+
     /// Embeds texts. Returns their embeddings, with what is to be remembered of the model, if nothing is so far.
     /// Without texts no model is asked for.
     pub(crate) async fn embed_texts(
@@ -164,5 +179,5 @@ fn failed(embedder: &dyn Embedder, purpose: &str, source: crate::ModelError) -> 
 /// The cosine of two embeddings of the same length; not a number if one of them has no direction.
 pub(crate) fn cosine(a: &[f64], b: &[f64]) -> f64 {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+    dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt())
 }

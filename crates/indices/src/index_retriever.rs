@@ -26,8 +26,12 @@ pub struct IndexRetriever {
 }
 
 impl IndexRetriever {
-    /// How many nodes. Without it, as many as the kind finds by default; a summary index finds the nearest ones then,
-    /// instead of all.
+    /// How many nodes are found; by a document summary index, of how many documents; by a tree, on each level; by a
+    /// property graph, around how many entities. A summary index finds the nearest ones then, instead of all. Without
+    /// it, there are as many as the kind finds by default.
+    ///
+    /// A negative number stands for none. 0 stands for all where embeddings are compared in one go, as in LlamaIndex,
+    /// and for none in a keyword table, a tree and a knowledge graph. A knowledge graph tells its triplets anyway.
     #[must_use]
     pub fn top_k(mut self, top_k: i64) -> Self {
         self.top_k = Some(top_k);

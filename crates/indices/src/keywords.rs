@@ -7,7 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 use regex::Regex;
 
 use crate::splitter::sentences;
-use crate::{Llm, ModelError};
+use crate::{Llm, ModelError, summarize};
 
 /// Finds the keywords of a text.
 #[async_trait]
@@ -82,7 +82,8 @@ fn phrases(text: &str) -> Vec<Vec<String>> {
 }
 
 /// What a language model names: LlamaIndex's `KeywordTableIndex`, which asks one. The model is to answer
-/// `KEYWORDS: one, another`, and what it names is taken in lower case, with the words of phrases.
+/// `KEYWORDS: one, another`, and what it names is taken in lower case, with the words of phrases. Of a text that is too
+/// long for the model each piece is asked about, and the best keywords of all pieces are taken.
 #[derive(Debug, Clone)]
 pub struct LlmKeywords(Arc<dyn Llm>);
 
@@ -99,15 +100,24 @@ const ANSWER: &str = "KEYWORDS:";
 #[async_trait]
 impl KeywordExtractor for LlmKeywords {
     async fn extract(&self, text: &str, max: usize) -> Result<Vec<String>, ModelError> {
-        let prompt = format!(
-            "Under which keywords should this text be found? Name at most {max} words or short phrases, the best \
-             first, and no words as common as 'the'.\n\n{text}\n\nWrite one line: {ANSWER} first, second, third\n"
-        );
-        let answer = self.0.complete(&prompt).await?;
-        let answer = answer.trim();
-        let named = answer.strip_prefix(ANSWER).unwrap_or(answer).split(',');
-        let named = named.map(|keyword| keyword.trim().to_lowercase()).filter(|keyword| !keyword.is_empty());
-        Ok(with_words(named.collect::<IndexSet<_>>().into_iter().take(max)))
+        let prompt = |text: &str| {
+            format!(
+                "Under which keywords should this text be found? Name at most {max} words or short phrases, the best \
+                 first, and no words as common as 'the'.\n\n{text}\n\nWrite one line: {ANSWER} first, second, third\n"
+            )
+        };
+        let mut ranked: Vec<(usize, String)> = Vec::new();
+        for piece in summarize::pieces(&*self.0, &prompt(""), text)? {
+            let answer = self.0.complete(&prompt(piece)).await?;
+            let answer = answer.trim();
+            let named = answer.strip_prefix(ANSWER).unwrap_or(answer).split(',');
+            let named = named.map(|keyword| keyword.trim().to_lowercase()).filter(|keyword| !keyword.is_empty());
+            ranked.extend((0..).zip(named));
+        }
+        // Stable: what is named first of each piece comes first, in the order of the pieces.
+        ranked.sort_by_key(|(rank, _)| *rank);
+        let named: IndexSet<String> = ranked.into_iter().map(|(_, keyword)| keyword).collect();
+        Ok(with_words(named.into_iter().take(max)))
     }
 }
 

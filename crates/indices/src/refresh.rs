@@ -12,6 +12,14 @@ use crate::leaving::Leaving;
 use crate::needs::Needs;
 use crate::{DeleteOptions, Deleted, DocstoreDelete, IndexHandle, Result, kinds};
 
+/// Documents that an index has as they are, with their hashes.
+#[derive(Default)]
+struct Fresh {
+    documents: HashMap<PyString, String>,
+    /// Those of which it has no nodes. They are as they are if there are none to have.
+    bare: HashMap<PyString, String>,
+}
+
 /// Of how many documents the nodes are looked at together.
 const DOCUMENTS_AT_ONCE: usize = 1_000;
 
@@ -43,7 +51,8 @@ impl IndexHandle {
     /// for each document whether there was something to do.
     ///
     /// A document is fresh if its hash is the one remembered, and the index has nodes of it, made from a document
-    /// with that hash. So of several indexes over one document store each has its own idea of what is fresh.
+    /// with that hash; or no nodes can be made of it. So of several indexes over one document store each has its own
+    /// idea of what is fresh.
     ///
     /// # Errors
     /// As [`update_ref_doc_with`](Self::update_ref_doc_with). Everything that the documents can make fail is done
@@ -63,22 +72,27 @@ impl IndexHandle {
         for document in &documents {
             hashes.push((document.id.clone(), document.hash()?));
         }
-        let mut known = self.fresh(&hashes).await?;
+        let Fresh { documents: mut known, bare } = self.fresh(&hashes).await?;
         let mut told = Vec::with_capacity(documents.len());
         let mut stale = Vec::new();
         for (document, (id, hash)) in documents.into_iter().zip(hashes) {
             let is_fresh = known.get(&id) == Some(&hash);
             told.push(!is_fresh);
             if !is_fresh {
+                let may_have_none = (bare.get(&id) == Some(&hash)).then_some(told.len() - 1);
                 known.insert(id, hash.clone());
-                stale.push((document, hash));
+                stale.push((document, hash, may_have_none));
             }
         }
         let mut parts = Vec::with_capacity(stale.len());
         let mut nodes = Vec::new();
-        for (document, hash) in stale {
+        for (document, hash, may_have_none) in stale {
             let id = document.id.clone();
             let of_document = self.transform(vec![document]).await?;
+            if let (Some(at), true) = (may_have_none, of_document.is_empty()) {
+                told[at] = false;
+                continue;
+            }
             parts.push((id, hash, of_document.len()));
             nodes.extend(of_document);
         }
@@ -100,8 +114,8 @@ impl IndexHandle {
         Ok(told)
     }
 
-    /// Those of the documents with these hashes that the index has as they are.
-    async fn fresh(&self, hashes: &[(PyString, String)]) -> Result<HashMap<PyString, String>> {
+    /// Which of the documents with these hashes the index has as they are.
+    async fn fresh(&self, hashes: &[(PyString, String)]) -> Result<Fresh> {
         let store = self.ctx.docstore();
         let own: HashSet<PyString> = self.node_ids().await?.into_iter().collect();
         let ids: Vec<PyString> = hashes.iter().map(|(id, _)| id.clone()).collect();
@@ -110,10 +124,10 @@ impl IndexHandle {
             hashes.iter().zip(stored).filter(|((_, hash), stored)| stored.as_ref().is_some_and(|s| *s == **hash));
         let same: HashMap<PyString, String> = same.map(|(document, _)| document.clone()).collect();
         if self.lists_only_in_vector_store()? {
-            return Ok(same);
+            return Ok(Fresh { documents: same, ..Fresh::default() });
         }
         let ids: Vec<PyString> = same.keys().cloned().collect();
-        let mut fresh = HashMap::new();
+        let mut fresh = Fresh::default();
         for ids in ids.chunks(DOCUMENTS_AT_ONCE) {
             let mut nodes = store.ref_docs_nodes(ids).await?;
             nodes.iter_mut().flatten().for_each(|nodes| nodes.retain(|node| own.contains(node)));
@@ -121,14 +135,18 @@ impl IndexHandle {
             let mut found = store.get_nodes(&all).await?.into_iter();
             for (id, nodes) in ids.iter().zip(nodes) {
                 let nodes: Vec<Option<Node>> = found.by_ref().take(nodes.map_or(0, |nodes| nodes.len())).collect();
-                let mut is_fresh = !nodes.is_empty();
+                if nodes.is_empty() {
+                    fresh.bare.insert(id.clone(), same[id].clone());
+                    continue;
+                }
+                let mut is_fresh = true;
                 for node in nodes.iter().flatten() {
                     let source = node.related(NodeRelationship::Source)?;
                     let made_from = source.and_then(|source| source.hash.as_ref());
                     is_fresh &= made_from.is_none_or(|made_from| *made_from == *same[id]);
                 }
                 if is_fresh {
-                    fresh.insert(id.clone(), same[id].clone());
+                    fresh.documents.insert(id.clone(), same[id].clone());
                 }
             }
         }

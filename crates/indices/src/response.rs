@@ -77,10 +77,10 @@ impl StreamingResponse {
     pub(crate) async fn ask(llm: Arc<dyn Llm>, last: LastPrompt, source_nodes: Vec<NodeWithScore>) -> Result<Self> {
         let pieces = llm.stream_complete(&last.prompt).await.map_err(|source| failed(&*llm, source))?;
         let state = Pieces { llm, pieces: Some(pieces), answered: false, before: last.before };
-        Ok(Self { source_nodes, pieces: unfold(state, Pieces::next).boxed() })
+        Ok(Self { source_nodes, pieces: unfold(state, Pieces::next).fuse().boxed() })
     }
 
-    /// The next piece, or `None` after the last.
+    /// The next piece, or `None` after the last, however often it is asked for.
     ///
     /// # Errors
     /// [`Error::Model`](crate::Error::Model) if the model fails.

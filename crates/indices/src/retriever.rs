@@ -91,7 +91,8 @@ pub trait Retriever: Debug + Send + Sync + 'static {
     /// Finds nodes, best first.
     ///
     /// # Errors
-    /// If the question has no embedding and needs one that cannot be made, and if a store fails.
+    /// If the question needs an embedding and has none that can be made, or one of another length than the nodes', and
+    /// if a store fails.
     async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>>;
 }
 

@@ -105,8 +105,25 @@ pub(crate) fn failed(llm: &dyn Llm, source: ModelError) -> Error {
     Error::Model { model: llm.model_name().to_owned(), purpose: "to answer".to_owned(), source }
 }
 
+/// Cuts a text into as few pieces as fit a prompt that has none yet; at least one.
+pub(crate) fn pieces<'a>(llm: &dyn Llm, prompt: &str, text: &'a str) -> Result<Vec<&'a str>> {
+    if prompt.len() + text.len() <= llm.context_window() {
+        return Ok(vec![text]);
+    }
+    let room = room(llm, prompt)?;
+    let mut pieces = Vec::new();
+    let mut rest = text.trim();
+    while rest.len() > room {
+        let (piece, after) = rest.split_at(fitting(rest, room));
+        pieces.push(piece);
+        rest = after.trim_start();
+    }
+    pieces.push(rest);
+    Ok(pieces)
+}
+
 /// How many bytes of text fit a prompt that has none yet.
-fn room(llm: &dyn Llm, prompt: &str) -> Result<usize> {
+pub(crate) fn room(llm: &dyn Llm, prompt: &str) -> Result<usize> {
     let window = llm.context_window();
     match window.checked_sub(prompt.len()) {
         Some(room) if room >= ROOM_MIN => Ok(room),
@@ -143,8 +160,8 @@ fn take(texts: &mut VecDeque<&str>, room: usize, packed: bool) -> String {
     taken
 }
 
-/// How much of a text fits: all of it, or up to the last space, unless that is far from the end.
-fn fitting(text: &str, room: usize) -> usize {
+/// How many bytes of a text fit: all of it, or up to the last space, unless that is far from the end.
+pub(crate) fn fitting(text: &str, room: usize) -> usize {
     if text.len() <= room {
         return text.len();
     }

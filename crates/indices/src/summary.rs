@@ -74,6 +74,9 @@ impl SummaryIndexEmbeddingRetriever {
 impl Retriever for SummaryIndexEmbeddingRetriever {
     async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
         let IndexStructData::List { nodes: row } = &self.index.index_struct().data else { return Ok(Vec::new()) };
+        if row.is_empty() {
+            return Ok(Vec::new());
+        }
         let embedding = query.embedding_for(&self.index).await?;
         let nodes = self.index.fetch(row).await?;
         let ranked = rank(&self.index, nodes, embedding, self.top_k).await?;
@@ -83,24 +86,25 @@ impl Retriever for SummaryIndexEmbeddingRetriever {
 
 /// The nodes nearest to an embedding; among equally near ones those further back in the row come first, as in
 /// LlamaIndex. Nodes without an embedding are embedded, and the embeddings forgotten.
-pub(crate) async fn rank(
+async fn rank(
     index: &IndexHandle,
-    mut nodes: Vec<Node>,
+    nodes: Vec<Node>,
     embedding: Vec<f64>,
     top_k: Option<i64>,
 ) -> Result<Vec<NodeWithScore>> {
-    let stored: Vec<Option<Vec<f64>>> = nodes.iter().map(|node| node.embedding.clone()).collect();
-    index.embed_nodes(&mut nodes).await?;
-    let rows: Vec<Node> = nodes
-        .iter()
-        .enumerate()
-        .map(|(at, node)| Node { embedding: node.embedding.clone(), ..Node::text("").with_id(position(at)) })
-        .collect();
+    let embeddings = index.embeddings_of(&nodes, &embedding).await?;
+    let row = |(at, mut row): (usize, Vec<f64>)| {
+        // What is not finite has no direction, and no store takes it. Zeros have none either.
+        if row.iter().any(|x| !x.is_finite()) {
+            row.fill(0.0);
+        }
+        Node::text("").with_id(position(at)).with_embedding(row)
+    };
+    let rows: Vec<Node> = embeddings.into_iter().enumerate().map(row).collect();
     let store = SimpleVectorStore::new();
     store.add(&rows).await?;
     let found = store.query(&VectorStoreQuery::new(embedding).with_top_k(top_k)).await?;
-    let mut nodes: Vec<Option<Node>> =
-        nodes.into_iter().zip(stored).map(|(node, embedding)| Some(Node { embedding, ..node })).collect();
+    let mut nodes: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
     let at = |id: &PyString| id.to_str().and_then(|id| id.parse::<usize>().ok());
     let found = found.ids.iter().zip(found.similarities);
     Ok(found

@@ -8,7 +8,7 @@ use schema::{MetadataMode, Node, NodeContent, TextContent};
 use crate::graph_change::GraphChange;
 use crate::insertion::{Insertion, ids};
 use crate::tree_graph::{Edit, TreeGraph};
-use crate::{Error, IndexBuilder, IndexHandle, Result, TreeIndex, summarize};
+use crate::{Error, IndexBuilder, IndexHandle, Llm, Result, TreeIndex, summarize};
 
 /// What the language model is asked of each group of nodes.
 const QUESTION: &str = "Summarize this, with as many of its key details as possible.";
@@ -140,17 +140,8 @@ impl Planting {
             if !choices.first().is_some_and(|first| self.tree.is_summary(first)) {
                 return Ok(below);
             }
-            let mut list = String::new();
-            for (text, n) in self.texts(index, &choices).await?.iter().zip(1..) {
-                let excerpt: String = text.chars().take(EXCERPT).collect();
-                list.push_str(&format!("({n}) {}\n\n", excerpt.trim()));
-            }
-            let prompt = format!(
-                "These are numbered summaries:\n\n{list}Which of them fits this new text best?\n\n{}\n\n\
-                 Answer with its number alone.\nNumber:",
-                text(leaf)?
-            );
             let llm = index.llm(|| "to choose the summary with that a new node belongs below".to_owned())?;
+            let prompt = choosing_prompt(llm, &self.texts(index, &choices).await?, &text(leaf)?)?;
             let answer = summarize::complete(llm, &prompt).await?;
             let chosen =
                 number(&answer).and_then(|n| choices.get(n.checked_sub(1)?)).filter(|id| seen.insert((*id).clone()));
@@ -258,6 +249,26 @@ fn finish(index: &IndexHandle, leaves: &[Node], growth: Growth, rooted: bool) ->
 
 fn text(node: &Node) -> Result<String> {
     Ok(node.get_content(MetadataMode::Llm)?.to_string_lossy().into_owned())
+}
+
+/// Asks which summary fits a new text best. All of them get as much room as the text, which is shown as far as it fits.
+fn choosing_prompt(llm: &dyn Llm, summaries: &[String], text: &str) -> Result<String> {
+    let prompt = |list: &str, text: &str| {
+        format!(
+            "These are numbered summaries:\n\n{list}Which of them fits this new text best?\n\n{text}\n\n\
+             Answer with its number alone.\nNumber:"
+        )
+    };
+    let share = summarize::room(llm, &prompt("", ""))? / (summaries.len() + 1);
+    let mut list = String::new();
+    for (summary, n) in summaries.iter().zip(1..) {
+        let excerpt: String = summary.chars().take(EXCERPT).collect();
+        let (before, after) = (format!("({n}) "), "\n\n");
+        let fitting = summarize::fitting(&excerpt, share.saturating_sub(before.len() + after.len()));
+        list.extend([&before, excerpt[..fitting].trim(), after]);
+    }
+    let pieces = summarize::pieces(llm, &prompt(&list, ""), text)?;
+    Ok(prompt(&list, pieces[0]))
 }
 
 /// The first number in an answer.

@@ -105,15 +105,10 @@ impl Retriever for TreeSelectLeafRetriever {
 
 impl TreeSelectLeafRetriever {
     /// The nodes nearest to the question. Equally near ones keep their order.
-    async fn select(&self, embedding: &[f64], mut nodes: Vec<Node>) -> Result<Vec<Node>> {
-        let stored: Vec<Option<Vec<f64>>> = nodes.iter().map(|node| node.embedding.clone()).collect();
-        self.index.embed_nodes(&mut nodes).await?;
-        let similarity = |node: &Node| node.embedding.as_ref().map_or(f64::NAN, |of_node| cosine(embedding, of_node));
-        let mut ranked: Vec<(f64, Node)> = nodes
-            .into_iter()
-            .zip(stored)
-            .map(|(node, stored)| (similarity(&node), Node { embedding: stored, ..node }))
-            .collect();
+    async fn select(&self, embedding: &[f64], nodes: Vec<Node>) -> Result<Vec<Node>> {
+        let embeddings = self.index.embeddings_of(&nodes, embedding).await?;
+        let similarities = embeddings.iter().map(|of_node| cosine(embedding, of_node));
+        let mut ranked: Vec<(f64, Node)> = similarities.zip(nodes).collect();
         ranked.sort_by(|(a, _), (b, _)| best_first(*a, *b));
         Ok(ranked.into_iter().take(self.child_branch_factor).map(|(_, node)| node).collect())
     }

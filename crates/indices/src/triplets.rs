@@ -6,7 +6,7 @@ use graphstore::Triplet;
 use raw_json::is_space;
 
 use crate::capitalize::capitalize;
-use crate::{Llm, ModelError};
+use crate::{Llm, ModelError, summarize};
 
 /// How many triplets are found in a node if nothing else is said.
 pub(crate) const TRIPLETS_PER_NODE: usize = 10;
@@ -59,7 +59,7 @@ impl<F: Fn(&str) -> Vec<Triplet> + Send + Sync + 'static> TripletExtractor for T
 ///
 /// Of its answer each line counts that has three names in parentheses, `(subject, relation, object)`, none of them
 /// empty or longer than 128 bytes. As in LlamaIndex names begin with a capital letter and have no others, so that one
-/// thing has one name, and lose the quotes around them.
+/// thing has one name, and lose the quotes around them. Of a text that is too long for the model each piece is asked about.
 #[derive(Debug, Clone)]
 pub struct LlmTripletExtractor {
     llm: Arc<dyn Llm>,
@@ -78,12 +78,9 @@ impl LlmTripletExtractor {
         self.max = max;
         self
     }
-}
 
-#[async_trait]
-impl TripletExtractor for LlmTripletExtractor {
-    async fn extract(&self, text: &str) -> Result<Vec<Triplet>, ModelError> {
-        let prompt = format!(
+    fn prompt(&self, text: &str) -> String {
+        format!(
             "Say what the text below states, as at most {max} facts. Write each fact on a line of its own, as three \
              names in parentheses: (subject, relation, object). Leave out words such as 'the', and facts that need more \
              than three names.\n\n\
@@ -92,8 +89,18 @@ impl TripletExtractor for LlmTripletExtractor {
              (Rosa, lives in, Cusco)\n\n\
              Text: {text}\n",
             max = self.max
-        );
-        Ok(parse(&self.llm.complete(&prompt).await?))
+        )
+    }
+}
+
+#[async_trait]
+impl TripletExtractor for LlmTripletExtractor {
+    async fn extract(&self, text: &str) -> Result<Vec<Triplet>, ModelError> {
+        let mut found = Vec::new();
+        for piece in summarize::pieces(&*self.llm, &self.prompt(""), text)? {
+            found.extend(parse(&self.llm.complete(&self.prompt(piece)).await?));
+        }
+        Ok(found)
     }
 }
 

@@ -74,13 +74,11 @@ impl VectorContextRetriever {
 impl Retriever for VectorContextRetriever {
     async fn retrieve_bundle(&self, query: &QueryBundle) -> Result<Vec<NodeWithScore>> {
         let graph = graph_of(&self.index)?;
-        let embedding = query.embedding_for(&self.index).await?;
-        let asked = VectorStoreQuery::new(embedding).with_top_k(self.top_k);
         let scores: IndexMap<PyString, f64> = if graph.supports_vector_queries() {
-            let found = graph.vector_query(&asked).await?;
+            let found = graph.vector_query(&self.asked(query).await?).await?;
             found.into_iter().map(|(node, score)| (node.id().clone(), score)).collect()
         } else {
-            self.of_vector_store(&**graph, asked).await?
+            self.of_vector_store(&**graph, query).await?
         };
         if scores.is_empty() {
             return Ok(Vec::new());
@@ -109,16 +107,24 @@ impl Retriever for VectorContextRetriever {
 }
 
 impl VectorContextRetriever {
+    async fn asked(&self, query: &QueryBundle) -> Result<VectorStoreQuery> {
+        Ok(VectorStoreQuery::new(query.embedding_for(&self.index).await?).with_top_k(self.top_k))
+    }
+
     /// The nearest entities with their similarities. The vector store may have vectors of other indexes too.
     async fn of_vector_store(
         &self,
         graph: &dyn PropertyGraphStore,
-        asked: VectorStoreQuery,
+        query: &QueryBundle,
     ) -> Result<IndexMap<PyString, f64>> {
         let store = self.index.vector_store(DEFAULT_NAMESPACE)?;
         let known = graph.get(&NodeFilter::default()).await?;
         let own: IndexMap<PyString, PyString> =
             known.iter().map(|node| (node.id().clone(), node.id().clone())).collect();
+        if own.is_empty() {
+            return Ok(IndexMap::new());
+        }
+        let asked = self.asked(query).await?;
         if !store.stores_text() {
             let found = query_own(&*store, asked, &own).await?;
             return Ok(found.ids.into_iter().zip(found.similarities).collect());

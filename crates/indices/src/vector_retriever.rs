@@ -70,6 +70,13 @@ impl VectorIndexRetriever {
         self
     }
 
+    /// How much embeddings count in mode [`Hybrid`](VectorStoreQueryMode::Hybrid), from 0 to 1, for stores that have it.
+    #[must_use]
+    pub fn alpha(mut self, alpha: impl Into<Option<f64>>) -> Self {
+        self.query = self.query.with_alpha(alpha);
+        self
+    }
+
     /// How much nearness counts in mode [`Mmr`](VectorStoreQueryMode::Mmr), from 0 to 1.
     #[must_use]
     pub fn mmr_threshold(mut self, threshold: impl Into<Option<f64>>) -> Self {
@@ -121,7 +128,11 @@ impl Retriever for VectorIndexRetriever {
             return Ok(Vec::new());
         };
         let store = self.index.vector_store(self.namespace)?;
+        if dict.nodes_dict.is_empty() && !store.stores_text() {
+            return Ok(Vec::new());
+        }
         let mut query = self.query.clone();
+        query.query_str.get_or_insert_with(|| bundle.query_str.clone());
         if bundle.embedding.is_some() || query.query_embedding.is_none() {
             query.query_embedding = Some(bundle.embedding_for(&self.index).await?);
         }

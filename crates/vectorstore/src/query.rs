@@ -38,6 +38,14 @@ pub struct VectorStoreQuery {
     /// For the modes [`LinearRegression`](VectorStoreQueryMode::LinearRegression) and
     /// [`LogisticRegression`](VectorStoreQueryMode::LogisticRegression): what is fitted.
     pub learner: Learner,
+    /// For stores that search texts: the question.
+    pub query_str: Option<String>,
+    /// For stores that search texts and embeddings: how much embeddings count, from 0 to 1.
+    pub alpha: Option<f64>,
+    /// For such stores: how many results of the search in texts are looked at.
+    pub sparse_top_k: Option<i64>,
+    /// For such stores: how many results of both searches together.
+    pub hybrid_top_k: Option<i64>,
 }
 
 impl VectorStoreQuery {
@@ -50,6 +58,34 @@ impl VectorStoreQuery {
     #[must_use]
     pub fn with_top_k(mut self, similarity_top_k: impl Into<Option<i64>>) -> Self {
         self.similarity_top_k = similarity_top_k.into();
+        self
+    }
+
+    /// Sets the question, for stores that search texts.
+    #[must_use]
+    pub fn with_query_str(mut self, query: impl Into<String>) -> Self {
+        self.query_str = Some(query.into());
+        self
+    }
+
+    /// Sets how much embeddings count, from 0 to 1, for stores that search texts too.
+    #[must_use]
+    pub fn with_alpha(mut self, alpha: impl Into<Option<f64>>) -> Self {
+        self.alpha = alpha.into();
+        self
+    }
+
+    /// Sets how many results of a search in texts are looked at.
+    #[must_use]
+    pub fn with_sparse_top_k(mut self, sparse_top_k: impl Into<Option<i64>>) -> Self {
+        self.sparse_top_k = sparse_top_k.into();
+        self
+    }
+
+    /// Sets how many results there are of searches in texts and in embeddings together.
+    #[must_use]
+    pub fn with_hybrid_top_k(mut self, hybrid_top_k: impl Into<Option<i64>>) -> Self {
+        self.hybrid_top_k = hybrid_top_k.into();
         self
     }
 
@@ -128,6 +164,10 @@ impl Default for VectorStoreQuery {
             mmr_threshold: None,
             mmr_penalty: MmrPenalty::default(),
             learner: Learner::default(),
+            query_str: None,
+            alpha: None,
+            sparse_top_k: None,
+            hybrid_top_k: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use colca::prelude::*;
 use colca::raw_json::Text;
 use colca::vectorstore::Learner;
 
+use super::apply_indexes;
 use super::request::Request;
 use super::values::object;
 use crate::corpus::areas::docstore::{by_hash, describe, ref_doc_info};
@@ -23,7 +24,7 @@ pub(super) struct Ours {
 }
 
 /// What an operation gives; an error is told in words.
-type Answer = Result<Value, String>;
+pub(super) type Answer = Result<Value, String>;
 
 impl Ours {
     pub(super) fn begin(property_graph: bool) -> Self {
@@ -37,7 +38,11 @@ impl Ours {
 
     pub(super) fn open(dir: &Path) -> Result<Self> {
         let ctx = pollster::block_on(StorageContext::open(dir)).context("ours cannot open it")?;
-        let text = Text::decode(std::fs::read(dir.join(CHAT_STORE))?)?;
+        let chats = dir.join(CHAT_STORE);
+        if !chats.exists() {
+            return Ok(Self { ctx, chats: SimpleChatStore::new() });
+        }
+        let text = Text::decode(std::fs::read(chats)?)?;
         Ok(Self { ctx, chats: SimpleChatStore::from_text(&text).context("ours cannot open the chat store")? })
     }
 
@@ -63,6 +68,7 @@ impl Ours {
             "graph" => self.graph(&name, request).await,
             "pg" => self.property_graph(&name, request).await,
             "index" => self.indices(&name, request).await,
+            "indexes" => apply_indexes::answer(&self.ctx, &name, request).await,
             "chat" => self.conversations(&name, request),
             _ => Err(unknown(&name)),
         }
@@ -295,7 +301,7 @@ impl Ours {
     }
 }
 
-fn numbers(value: &Value) -> Option<Vec<f64>> {
+pub(super) fn numbers(value: &Value) -> Option<Vec<f64>> {
     value.as_array()?.iter().map(Value::as_f64).collect()
 }
 
@@ -312,16 +318,20 @@ async fn store_of(nodes: &[Node]) -> Result<SimpleVectorStore, String> {
 /// A query of a store, with everything as LlamaIndex has it.
 async fn hits(store: &dyn VectorStore, request: &Request<'_>) -> Answer {
     let embedding = numbers(request.part("embedding")).ok_or("the embedding is none")?;
-    let mode = request.text("mode")?;
-    let mode = VectorStoreQueryMode::ALL.into_iter().find(|known| *mode == *known.name());
     let mut query = VectorStoreQuery::new(embedding)
-        .with_mode(mode.ok_or("the mode is none")?)
+        .with_mode(query_mode(request.part("mode"))?)
         .with_top_k(request.number("top_k"))
         .with_mmr_threshold(request.part("mmr_threshold").as_f64())
         .with_learner(Learner::AlwaysSvm);
     query.selection = request.selection()?;
     let found = store.query(&query).await.map_err(told)?;
     Ok(object([("ids", found.ids.into()), ("similarities", found.similarities.into())]))
+}
+
+pub(super) fn query_mode(name: &Value) -> Result<VectorStoreQueryMode, String> {
+    let known =
+        VectorStoreQueryMode::ALL.into_iter().find(|known| name.as_str().is_some_and(|name| *name == *known.name()));
+    known.ok_or_else(|| "the mode is none".to_owned())
 }
 
 /// Whether a node with this metadata passes the filters.
@@ -334,15 +344,15 @@ async fn passes(request: &Request<'_>) -> Answer {
     Ok((!found.ids.is_empty()).into())
 }
 
-fn told(error: impl std::fmt::Display) -> String {
+pub(super) fn told(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-fn unknown(name: &str) -> String {
+pub(super) fn unknown(name: &str) -> String {
     format!("there is no operation '{name}'")
 }
 
-fn nothing<T, E: std::fmt::Display>(result: Result<T, E>) -> Answer {
+pub(super) fn nothing<T, E: std::fmt::Display>(result: Result<T, E>) -> Answer {
     result.map(|_| Value::Null).map_err(told)
 }
 

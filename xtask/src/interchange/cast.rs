@@ -7,6 +7,8 @@
 
 use colca::raw_json::PyString;
 
+use super::indexes::Shelf;
+use super::models::{DIMENSIONS, DIMENSIONS_OF_IMAGES};
 use super::text::{id, text};
 use super::values::Precision;
 use crate::random::Random;
@@ -29,6 +31,9 @@ pub(super) struct Cast {
     /// Ids that nothing has.
     pub(super) strangers: Vec<PyString>,
     pub(super) property_graph: bool,
+    /// Of indexes that are built and changed, if there are any. They have the two vector stores that are always there
+    /// for themselves, and all of the index store.
+    pub(super) shelf: Option<Shelf>,
 }
 
 /// A node of the document store and the vector stores.
@@ -104,10 +109,17 @@ impl Cast {
                 relations.push(relation);
             }
         }
+        let mut namespaces = namespaces(random);
+        let shelf = random.chance(45).then(|| Shelf::new(random));
+        if shelf.is_some() {
+            for (namespace, dimension) in namespaces.iter_mut().zip([DIMENSIONS, DIMENSIONS_OF_IMAGES]) {
+                *namespace = Namespace { dimension, precision: Precision::Double, name: namespace.name.clone() };
+            }
+        }
         Self {
             documents: members,
             nodes,
-            namespaces: namespaces(random),
+            namespaces,
             subjects,
             entities,
             loners,
@@ -116,7 +128,13 @@ impl Cast {
             chats,
             strangers,
             property_graph: random.chance(70),
+            shelf,
         }
+    }
+
+    /// The vector stores that nodes are put into by hand.
+    pub(super) fn free_namespaces(&self) -> &[Namespace] {
+        &self.namespaces[if self.shelf.is_some() { 2 } else { 0 }..]
     }
 }
 

@@ -3,6 +3,7 @@
 use colca::raw_json::{Object, PyString, Value};
 
 use super::cast::{Cast, Member};
+use super::indexes;
 use super::nodes::node;
 use super::searches;
 use super::text::text;
@@ -16,13 +17,18 @@ pub(super) fn beginnings(cast: &Cast) -> Vec<Value> {
 }
 
 pub(super) fn operation(random: &mut Random, cast: &mut Cast) -> Value {
+    if let Some(shelf) = &mut cast.shelf
+        && random.chance(75)
+    {
+        return indexes::operation(random, shelf);
+    }
     match random.below(100) {
         0..25 => add_documents(random, cast),
         25..40 => change_documents(random, cast),
-        40..65 => vectors(random, cast),
-        65..74 => graph(random, cast),
+        40..65 if !cast.free_namespaces().is_empty() => vectors(random, cast),
+        40..74 => graph(random, cast),
         74..86 if cast.property_graph => property_graph(random, cast),
-        74..90 => index(random, cast),
+        74..90 if cast.shelf.is_none() => index(random, cast),
         _ => chat(random, cast),
     }
 }
@@ -83,7 +89,7 @@ fn change_documents(random: &mut Random, cast: &Cast) -> Value {
 }
 
 fn vectors(random: &mut Random, cast: &Cast) -> Value {
-    let namespace = random.pick(&cast.namespaces);
+    let namespace = random.pick(cast.free_namespaces());
     let name = Value::from(namespace.name.as_str());
     match random.below(20) {
         0 => op("vs.clear", [("namespace", name)]),

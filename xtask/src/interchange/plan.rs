@@ -1,6 +1,7 @@
 use colca::raw_json::{Dialect, Value, to_json};
 
 use super::cast::Cast;
+use super::existing::Existing;
 use super::operations::{beginnings, operation};
 use super::questions::questions;
 use crate::random::Random;
@@ -28,6 +29,12 @@ impl Plan {
         let then = random.list(m, |random| operation(random, &mut cast));
         let questions = questions(&mut random, &cast);
         Self { property_graph: cast.property_graph, first, then, questions }
+    }
+
+    /// Whether all operations still have what they need, and all questions one right answer.
+    pub(super) fn is_well_defined(&self) -> bool {
+        let existing = Existing::after(self.first.iter().chain(&self.then));
+        existing.is_some_and(|existing| self.questions.iter().all(|question| existing.can_tell(question)))
     }
 
     /// The first operations, those after, or the questions.
@@ -68,18 +75,34 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_of_the_driver_comes_up() {
+    fn every_plan_is_well_defined() {
+        for seed in 0..200 {
+            assert!(Plan::random(seed).is_well_defined(), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn every_operation_and_kind_of_index_of_the_driver_comes_up() {
         let mut seen = std::collections::BTreeSet::new();
+        let mut kinds = std::collections::BTreeSet::new();
         for seed in 0..200 {
             let plan = Plan::random(seed);
             for line in plan.first.iter().chain(&plan.then).chain(&plan.questions) {
-                seen.insert(line.get("op").unwrap().as_str().unwrap().to_string());
+                let name = line.get("op").unwrap().as_str().unwrap().to_string();
+                if name == "indexes.build" {
+                    kinds.insert(line.get("kind").unwrap().as_str().unwrap().to_string());
+                }
+                seen.insert(name);
             }
         }
         let driver = std::fs::read_to_string(crate::root().join("xtask/interchange/driver.py")).unwrap();
-        let (_, table) = driver.split_once("OPERATIONS: ").unwrap();
-        let (table, _) = table.split_once("\n}\n").unwrap();
-        let known = table.lines().filter_map(|line| Some(line.strip_prefix("    \"")?.split_once("\":")?.0.to_owned()));
-        assert_eq!(seen, known.collect());
+        let known = |start: &str| {
+            let (_, table) = driver.split_once(start).unwrap();
+            let (table, _) = table.split_once("\n}\n").unwrap();
+            let keys = table.lines().filter_map(|line| line.strip_prefix("    \"")?.split_once("\":"));
+            keys.map(|(key, _)| key.to_owned()).collect()
+        };
+        assert_eq!(seen, known("OPERATIONS: "));
+        assert_eq!(kinds, known("KINDS = "));
     }
 }

@@ -3,6 +3,7 @@
 use colca::raw_json::{PyString, Value};
 
 use super::cast::{Cast, Namespace};
+use super::indexes;
 use super::searches;
 use super::text::text;
 use super::values::{embedding, object};
@@ -42,6 +43,9 @@ pub(super) fn questions(random: &mut Random, cast: &Cast) -> Vec<Value> {
     }
     for id in cast.indices.iter().chain(&cast.strangers) {
         all.push(op("index.get", [("id", id.into())]));
+    }
+    if let Some(shelf) = &cast.shelf {
+        all.extend(indexes::questions(random, shelf));
     }
     for key in &cast.chats {
         all.push(op("chat.get", [("key", key.into())]));

@@ -12,16 +12,19 @@
 //!
 //! Both folders after `first` must be the same, and all four after `then`. Each of these four is opened by the other
 //! side and answers the questions like LlamaIndex's own context. What was opened and not touched is persisted as it was:
-//! LlamaIndex's files by us byte for byte, ours by LlamaIndex with the same values.
+//! LlamaIndex's files by us byte for byte, ours by LlamaIndex with the same values. Only ours remembers with which
+//! model an index was embedded, and LlamaIndex keeps that as it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use colca::raw_json::{Object, Value};
+use colca::raw_json::{Object, PyString, Value};
 
 use super::apply::Ours;
-use super::compare::{ours, read_files, same_answers, same_bytes, same_files, theirs};
+use super::compare::{ours, read_files, read_models, same_answers, same_bytes, same_files, theirs};
+use super::existing::Existing;
+use super::models;
 use super::plan::Plan;
 use super::python::Python;
 use super::tamper::Tamper;
@@ -62,7 +65,8 @@ impl Scenario<'_> {
         own.persist(&self.folder.join("ours"))?;
         self.tamper.with_files(&self.folder.join("ours"))?;
         let expected = self.files("theirs")?;
-        self.same("ours", &expected)
+        self.same("ours", &expected)?;
+        self.remembers_models("ours", &plan.first)
     }
 
     fn then(&mut self) -> Result<()> {
@@ -83,6 +87,7 @@ impl Scenario<'_> {
         self.agree("what LlamaIndex answers to operations on our files", &plan.then, expected.clone(), told)?;
         self.persist("mixed", "ours, theirs")?;
         self.same("ours, theirs", &files)?;
+        self.keeps_models("ours", "ours, theirs")?;
 
         let own = Ours::begin(plan.property_graph);
         own.run(&plan.first);
@@ -91,6 +96,7 @@ impl Scenario<'_> {
         own.persist(&self.folder.join("ours, ours"))?;
         self.tamper.with_files(&self.folder.join("ours, ours"))?;
         self.same("ours, ours", &files)?;
+        self.remembers_models("ours, ours", plan.first.iter().chain(&plan.then))?;
 
         // Asked last, since reading leaves traces in LlamaIndex.
         self.answers = Some(self.ask("own")?);
@@ -115,6 +121,7 @@ impl Scenario<'_> {
             self.persist(from, &again)?;
             let expected = self.files(from)?;
             self.same(&again, &expected)?;
+            self.keeps_models(from, &again)?;
             self.answered(&format!("what LlamaIndex answers from '{from}'"), from)?;
         }
         Ok(())
@@ -148,6 +155,26 @@ impl Scenario<'_> {
     fn same(&mut self, name: &str, expected: &Object) -> Result<()> {
         let actual = self.files(name)?;
         self.compared += same_files(expected, &actual).with_context(|| format!("the files of '{name}'"))?;
+        let models = read_models(&self.folder.join(name))?;
+        let known: Object = models.keys().map(|id| (id.clone(), models::remembered())).collect();
+        self.compared += same_files(&known, &models).with_context(|| format!("the models of '{name}'"))?;
+        Ok(())
+    }
+
+    /// Demands that our files tell the models of the indexes that were embedded, and of no others.
+    fn remembers_models<'a>(&mut self, name: &str, done: impl IntoIterator<Item = &'a Value>) -> Result<()> {
+        let existing = Existing::after(done).context("the operations are not well defined")?;
+        let expected = existing.embedded().into_iter().map(|id| (PyString::from(id), models::remembered()));
+        let mut found = read_models(&self.folder.join(name))?;
+        found.sort_keys();
+        self.compared += same_files(&expected.collect(), &found).with_context(|| format!("the models of '{name}'"))?;
+        Ok(())
+    }
+
+    /// Demands that LlamaIndex has kept what our files tell of models.
+    fn keeps_models(&mut self, from: &str, to: &str) -> Result<()> {
+        let (expected, found) = (read_models(&self.folder.join(from))?, read_models(&self.folder.join(to))?);
+        self.compared += same_files(&expected, &found).with_context(|| format!("the models of '{to}'"))?;
         Ok(())
     }
 

@@ -6,8 +6,8 @@ use super::plan::Plan;
 const TRIES: usize = 600;
 
 /// The parts of an operation that can have less in them and stay what they are.
-const SHRINKABLE: [&str; 8] =
-    ["nodes", "metadata", "properties", "additional_kwargs", "messages", "blocks", "node_ids", "ids"];
+const SHRINKABLE: [&str; 9] =
+    ["nodes", "documents", "metadata", "properties", "additional_kwargs", "messages", "blocks", "node_ids", "ids"];
 
 /// Takes out of a plan what it does not need to go on failing: operations and questions, then what is in them, first by
 /// halves, then one by one.

@@ -1,8 +1,10 @@
 //! Building, changing and dropping indexes.
 
+use std::sync::Arc;
+
 use indices::{
-    DeleteOptions, Deleted, DocstoreDelete, EmptyIndex, Error, QueryBundle, RetrieverExt, SummaryIndex,
-    VectorStoreIndex, load_index_from_storage,
+    DeleteOptions, Deleted, DocstoreDelete, EmptyIndex, Error, ModelError, QueryBundle, RetrieverExt, SummaryIndex,
+    Transformation, VectorStoreIndex, WholeDocuments, load_index_from_storage,
 };
 use persist::MemoryFs;
 use pollster::block_on;
@@ -140,6 +142,21 @@ fn an_update_leaves_nothing_of_the_old_version() {
         assert_eq!(texts(&index, "knots", 1).await, ["Nobody reads knots any more."]);
         let hash = ctx.docstore().get_document_hash("cords").await.unwrap().unwrap();
         assert_eq!(hash, new.hash().unwrap().as_str());
+    });
+}
+
+/// As in LlamaIndex, where what is deleted and added again comes last.
+#[test]
+fn an_updated_document_comes_last_if_there_were_nodes_of_it() {
+    block_on(async {
+        let ctx = StorageContext::in_memory();
+        let index = SummaryIndex::builder(&ctx).from_documents(essays()).await.unwrap();
+        ctx.docstore().set_document_hash("birds", "known by its hash alone").await.unwrap();
+        index.update_ref_doc(document("birds", "The condor sees it all.")).await.unwrap();
+        index.update_ref_doc(document("stores", "Colcas stand on slopes.")).await.unwrap();
+        let hashes = ctx.docstore().get_all_document_hashes().await.unwrap();
+        let named: Vec<String> = hashes.keys().map(ToString::to_string).filter(|id| id.len() < 36).collect();
+        assert_eq!(named, ["llamas", "cords", "birds", "stores"]);
     });
 }
 
@@ -282,4 +299,45 @@ fn everything_may_be_done_on_any_thread() {
     check(&index.delete_ref_doc("x"));
     check(&index.drop_index());
     check(&index.as_retriever().retrieve("x"));
+}
+
+#[test]
+fn a_document_that_another_index_deleted_from_the_document_store_can_still_be_deleted() {
+    block_on(async {
+        let ctx = StorageContext::in_memory();
+        let nodes = |of: &str| vec![Node::text(of).with_id(format!("{of}1")).with_source(of)];
+        let vectors = VectorStoreIndex::builder(&ctx).id("v").embedder(TestEmbedder::new("m", 8));
+        let vectors = vectors.from_nodes([nodes("a"), nodes("b")].concat()).await.unwrap();
+        let others = SummaryIndex::builder(&ctx).id("s").from_nodes(nodes("a")).await.unwrap();
+        others.delete_ref_doc_with("a", DeleteOptions::docstore(DocstoreDelete::Always)).await.unwrap();
+        assert!(vectors.nodes().await.is_err());
+        let deleted = vectors.delete_ref_doc("a").await.unwrap();
+        assert_eq!((deleted.entries, deleted.vectors, deleted.nodes), (1, 1, 0));
+        assert_eq!(vectors.nodes().await.unwrap().len(), 1);
+        assert_eq!(vectors.delete_ref_doc("a").await.unwrap(), Deleted::default());
+        assert_eq!(ctx.vector_store().unwrap().count().await.unwrap(), Some(1));
+    });
+}
+
+#[test]
+fn a_document_without_nodes_is_fresh_once_it_is_known() {
+    block_on(async {
+        #[derive(Debug)]
+        struct NoBlanks;
+        #[async_trait::async_trait]
+        impl Transformation for NoBlanks {
+            async fn transform(&self, nodes: Vec<Node>) -> Result<Vec<Node>, ModelError> {
+                let nodes = WholeDocuments.transform(nodes).await?;
+                Ok(nodes.into_iter().filter(|node| !node.text_content().to_string().trim().is_empty()).collect())
+            }
+        }
+        let ctx = StorageContext::in_memory();
+        let index = SummaryIndex::builder(&ctx).transformations(vec![Arc::new(NoBlanks)]);
+        let index = index.from_documents(Vec::new()).await.unwrap();
+        let document = |text: &str| vec![Node::document(text).with_id("d")];
+        for (text, told) in [(" ", true), (" ", false), ("x", true), ("x", false), (" ", true), (" ", false)] {
+            assert_eq!(index.refresh_ref_docs(document(text)).await.unwrap(), [told], "{text:?}");
+            assert_eq!(index.nodes().await.unwrap().len(), usize::from(text == "x"));
+        }
+    });
 }

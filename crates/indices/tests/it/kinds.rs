@@ -109,6 +109,19 @@ fn a_tree_is_gone_down_from_the_top() {
 }
 
 #[test]
+fn a_model_is_remembered_whatever_it_was_first_used_for() {
+    block_on(async {
+        let ctx = StorageContext::in_memory();
+        let builder = DocumentSummaryIndex::builder(&ctx).id("s").llm(Arc::new(LongestWord));
+        let index = builder.embedder(TestEmbedder::new("m", 64)).from_nodes(Vec::new()).await.unwrap();
+        assert_eq!(ctx.index_store().embedding_identity("s").await.unwrap(), None);
+        let documents = ["stores", "caravans"].map(|id| Node::document(id).with_id(id));
+        assert_eq!(index.refresh_ref_docs(documents.into()).await.unwrap(), [true, true]);
+        assert!(ctx.index_store().embedding_identity("s").await.unwrap().is_some());
+    });
+}
+
+#[test]
 fn what_a_summary_needs_is_named() {
     block_on(async {
         let ctx = StorageContext::in_memory();

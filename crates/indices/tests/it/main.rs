@@ -1,6 +1,7 @@
 //! Loading indexes of every kind, and what can be asked of each.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod ask;
 mod change;
 mod faults;
 mod graph_faults;

@@ -1,12 +1,15 @@
 //! Answers made of what was found.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_trait::async_trait;
 use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, repeat_with};
 use indices::{
-    DocumentSummaryIndex, EmptyIndex, Error, KeywordTableIndex, NodeWithScore, QueryBundle, QueryEngine,
-    QueryEngineExt, Response, ResponseMode, ResponseSynthesizer, RetrieverQueryEngine, StreamingResponse, SummaryIndex,
-    TreeIndex, VectorStoreIndex, load_index_from_storage,
+    DocumentSummaryIndex, EmptyIndex, Error, KeywordTableIndex, Llm, ModelError, NodeWithScore, QueryBundle,
+    QueryEngine, QueryEngineExt, Response, ResponseMode, ResponseSynthesizer, RetrieverQueryEngine, StreamingResponse,
+    SummaryIndex, TreeIndex, VectorStoreIndex, load_index_from_storage,
 };
 use pollster::block_on;
 use schema::Node;
@@ -222,6 +225,7 @@ fn only_the_last_answer_is_streamed_and_it_is_the_same() {
         }
         assert_eq!(told.concat().trim(), expected.response);
         assert_eq!(told.len(), 3, "{told:?}");
+        assert!(block_on(response.next()).is_none(), "it may be asked again");
         assert_eq!(pieces.prompts(), whole.prompts());
         assert_eq!((whole.streamed(), pieces.streamed()), (0, 1), "{mode:?}");
         let as_stream = stream(mode, &TestLlm::counting().window(480), long()).unwrap();
@@ -243,7 +247,9 @@ fn a_model_that_fails_at_any_call_is_an_error() {
                     match block_on(response.next()) {
                         Some(Ok(piece)) => told.push_str(&piece),
                         Some(Err(e)) => {
-                            assert!(block_on(response.next()).is_none(), "an error is the last piece");
+                            for _ in 0..2 {
+                                assert!(block_on(response.next()).is_none(), "an error is the last piece");
+                            }
                             break Err(e);
                         }
                         None => break Ok(()),
@@ -263,6 +269,40 @@ fn a_model_that_fails_at_any_call_is_an_error() {
             assert_eq!((whole.prompts().len(), pieces.prompts().len()), (n + 1, n + 1), "{mode:?}");
             assert!(!told.contains("cut"));
         }
+    }
+}
+
+/// Talks on for ever, and counts the pieces.
+#[derive(Debug, Clone, Default)]
+struct Endless(Arc<AtomicUsize>);
+
+#[async_trait]
+impl Llm for Endless {
+    fn model_name(&self) -> &str {
+        "endless"
+    }
+
+    async fn complete(&self, _prompt: &str) -> Result<String, ModelError> {
+        Err("it would take for ever".into())
+    }
+
+    async fn stream_complete(
+        &self,
+        _prompt: &str,
+    ) -> Result<BoxStream<'static, Result<String, ModelError>>, ModelError> {
+        let pieces = Arc::clone(&self.0);
+        Ok(repeat_with(move || Ok(format!("{} ", pieces.fetch_add(1, Ordering::SeqCst)))).boxed())
+    }
+}
+
+#[test]
+fn a_model_is_not_ahead_of_who_listens() {
+    let llm = Endless::default();
+    let synthesizer = ResponseSynthesizer::new(ResponseMode::Compact).llm(llm.clone());
+    let mut response = block_on(synthesizer.synthesize_stream("What?", found(&["maize"]))).unwrap();
+    for n in 0..3 {
+        assert_eq!(llm.0.load(Ordering::SeqCst), n);
+        assert_eq!(block_on(response.next()).unwrap().unwrap(), format!("{n} "));
     }
 }
 

@@ -9,12 +9,17 @@ use super::Case;
 
 /// The number *j* of a text's embedding is 2·u − 1, to six digits, with u from the SHA-256 of `salt|j|text`.
 #[derive(Debug, Clone)]
-pub(super) struct DetEmbedding {
+pub(crate) struct DetEmbedding {
     dimensions: usize,
     salt: String,
 }
 
 impl DetEmbedding {
+    /// Makes embeddings of so many numbers; the salt tells it apart from others.
+    pub(crate) fn new(dimensions: usize, salt: &str) -> Self {
+        Self { dimensions, salt: salt.to_owned() }
+    }
+
     /// The one that a case was recorded with.
     pub(super) fn of(case: &Case) -> Self {
         let dimensions = match case.question("dim") {
@@ -25,7 +30,8 @@ impl DetEmbedding {
         Self { dimensions, salt }
     }
 
-    fn embed(&self, text: &str) -> Vec<f64> {
+    /// The embedding of a text.
+    pub(crate) fn embed(&self, text: &str) -> Vec<f64> {
         let number = |j: usize| {
             let mut hash = Sha256::new();
             hash.update(format!("{}|{j}|{text}", self.salt).as_bytes());

@@ -2,7 +2,7 @@
 
 mod chat;
 mod context;
-mod det_embedding;
+pub(crate) mod det_embedding;
 pub(crate) mod docstore;
 #[cfg(test)]
 mod graph_queries;
