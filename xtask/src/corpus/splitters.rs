@@ -113,10 +113,14 @@ fn check_token_ids(record: &Value) -> Result<()> {
     same("tokens", &(ids.as_array().unwrap_or_default().len() as i64).into(), &(Cl100kBase.count(&text) as i64).into())
 }
 
-type Splitter = Arc<dyn Transformation>;
+pub(crate) type Splitter = Arc<dyn Transformation>;
 
 /// The splitter of a record, or the error in making it.
-fn splitter(parser: &str, record: &Value, node_options: NodeOptions) -> Result<Result<Splitter, SplitError>> {
+pub(crate) fn splitter(
+    parser: &str,
+    record: &Value,
+    node_options: NodeOptions,
+) -> Result<Result<Splitter, SplitError>> {
     let options = part(record, "options");
     let of = |name: &str| options.get(name).or_else(|| record.get(name)).cloned();
     let text = |name: &str| of(name).and_then(|value| value.as_str().map(ToString::to_string));
@@ -177,7 +181,7 @@ fn splitter(parser: &str, record: &Value, node_options: NodeOptions) -> Result<R
 }
 
 /// What a splitter makes of documents, and whether it warned.
-fn split(splitter: Result<Splitter, SplitError>, documents: Vec<Node>) -> (Result<Vec<Node>, String>, bool) {
+pub(crate) fn split(splitter: Result<Splitter, SplitError>, documents: Vec<Node>) -> (Result<Vec<Node>, String>, bool) {
     let splitter = match splitter {
         Ok(splitter) => splitter,
         Err(e) => return (Err(e.to_string()), false),

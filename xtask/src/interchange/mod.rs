@@ -19,6 +19,7 @@ mod request;
 mod scenario;
 mod searches;
 mod shrink;
+mod splitting;
 mod tamper;
 mod text;
 mod values;
@@ -57,6 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
     let folder = target().join(format!("example-{}", std::process::id()));
     let mut compared = check_written_filters(&mut python)?;
     compared += example::check(&mut python, &folder).context("the example 'persist_and_load'")?;
+    compared += splitting::check(&mut python, options.from, TEXTS).context("splitting texts")?;
     drop(python);
     let work = |workplace: &mut Workplace, seed| {
         let plan = Plan::random(seed);
@@ -86,6 +88,9 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
     println!("{} of {seeds} seeds agree with LlamaIndex, {compared} comparisons, {seconds:.0} seconds", counts.passed);
     Ok(counts)
 }
+
+/// How many random texts are split.
+const TEXTS: usize = 1_000;
 
 /// Demands that LlamaIndex answers what docs/filters.md says. Counts the cells of its table.
 fn check_written_filters(python: &mut Python) -> Result<usize> {
