@@ -120,10 +120,9 @@ impl IndexHandle {
         let (documents, hashes): (Vec<Node>, Vec<String>) = documents.into_iter().unzip();
         let ids: Vec<PyString> = documents.iter().map(|document| document.id.clone()).collect();
         let nodes = self.transform(documents).await?;
-        let replaced = self.old_nodes(&ids).await?;
-        let insertion = Planner::new(self, false).replace(nodes, replaced.into_iter().collect()).await?;
+        let insertion = Planner::new(self, false).replace(nodes, self.old_nodes(&ids).await?).await?;
         // Planning may take a model long, and others may have changed the documents meanwhile.
-        let known: HashSet<PyString> = self.old_nodes(&ids).await?.into_iter().collect();
+        let known = self.old_nodes(&ids).await?;
         let old_vectors = self.vectors_of(&ids, &insertion).await?;
         let forgotten = self.apply(&insertion, &known).await?;
         let mut old: IndexSet<PyString> = known.iter().chain(&forgotten.summaries).cloned().collect();
@@ -157,9 +156,9 @@ impl IndexHandle {
     }
 
     /// The nodes of documents, and those that only the graph of a property graph index has of them.
-    async fn old_nodes(&self, documents: &[PyString]) -> Result<IndexSet<PyString>> {
+    async fn old_nodes(&self, documents: &[PyString]) -> Result<HashSet<PyString>> {
         let own = self.node_ids().await?;
-        let mut old: IndexSet<PyString> = self.nodes_of(documents, &own).await?.into_iter().flatten().collect();
+        let mut old: HashSet<PyString> = self.nodes_of(documents, &own).await?.into_iter().flatten().collect();
         old.extend(leaving::chunks_of(self, documents).await?);
         Ok(old)
     }

@@ -295,7 +295,7 @@ fn nodes_of_another_dimension_change_nothing() {
 }
 
 /// Returns an embedding of its own for every text with a `w3` in it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Odd(fn() -> Vec<f64>);
 
 #[async_trait]
@@ -316,14 +316,13 @@ impl Embedder for Odd {
 #[test]
 fn embeddings_that_are_none_change_nothing() {
     block_on(async {
-        let odd: [(fn() -> Vec<f64>, &str); 3] = [
-            (|| vec![1.0, f64::NAN], "it returned an embedding with the number NaN"),
-            (|| vec![1.0], "it returned embeddings of 2 numbers and of 1"),
-            (Vec::new, "it returned embeddings of 2 numbers and of 0"),
-        ];
-        for (embedding, expected) in odd {
+        for (odd, expected) in [
+            (Odd(|| vec![1.0, f64::NAN]), "it returned an embedding with the number NaN"),
+            (Odd(|| vec![1.0]), "it returned embeddings of 2 numbers and of 1"),
+            (Odd(Vec::new), "it returned embeddings of 2 numbers and of 0"),
+        ] {
             let ctx = StorageContext::in_memory();
-            let build = |id: &str| VectorStoreIndex::builder(&ctx).id(id).embedder(Odd(embedding));
+            let build = |id: &str| VectorStoreIndex::builder(&ctx).id(id).embedder(odd);
             let index = build("v").from_documents(versions([1, 1, 1])).await.unwrap();
             let triplets = TripletFn(|text: &str| vec![Triplet::new(text, "is", "text")]);
             let graph = KnowledgeGraphIndex::builder(&ctx).include_embeddings(true).triplet_extractor(triplets);
@@ -331,7 +330,7 @@ fn embeddings_that_are_none_change_nothing() {
             for error in [
                 index.refresh_ref_docs(versions([2, 2, 3])).await.unwrap_err(),
                 build("w").from_documents(versions([1, 2, 3])).await.unwrap_err(),
-                graph.embedder(Odd(embedding)).from_documents(versions([1, 2, 3])).await.unwrap_err(),
+                graph.embedder(odd).from_documents(versions([1, 2, 3])).await.unwrap_err(),
             ] {
                 assert_eq!(std::error::Error::source(&error).unwrap().to_string(), expected);
             }
