@@ -180,13 +180,15 @@ impl PreparedNodes {
         self.nodes.is_empty()
     }
 
-    /// The metadata that a document gets from its nodes.
-    pub(crate) fn document_metadata(&self, ref_doc_id: &PyString) -> Metadata {
-        let mut metadata = Metadata::new();
-        for node in self.nodes.iter().filter(|node| node.source.as_ref() == Some(ref_doc_id)) {
-            gather(&mut metadata, &node.metadata, self.options);
+    /// The metadata that documents get from their nodes.
+    pub(crate) fn documents_metadata(&self) -> HashMap<&PyString, Metadata> {
+        let mut documents: HashMap<&PyString, Metadata> = HashMap::new();
+        for node in &self.nodes {
+            if let Some(source) = &node.source {
+                gather(documents.entry(source).or_default(), &node.metadata, self.options);
+            }
         }
-        metadata
+        documents
     }
 }
 
