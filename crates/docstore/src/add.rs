@@ -148,13 +148,13 @@ impl KvDocumentStore {
 
 /// A node with all that is written for it.
 #[derive(Debug, Clone)]
-struct Prepared {
-    id: PyString,
+pub(crate) struct Prepared {
+    pub(crate) id: PyString,
     metadata: Metadata,
-    data: Option<RawJson>,
+    pub(crate) data: Option<RawJson>,
     hash: String,
     /// The document it comes from; one with an empty id is none.
-    source: Option<PyString>,
+    pub(crate) source: Option<PyString>,
 }
 
 impl Prepared {
@@ -170,6 +170,10 @@ impl Prepared {
 }
 
 impl PreparedNodes {
+    pub(crate) fn all(&self) -> &[Prepared] {
+        &self.nodes
+    }
+
     /// The ids of the nodes.
     pub fn ids(&self) -> impl Iterator<Item = &PyString> {
         self.nodes.iter().map(|node| &node.id)

@@ -297,7 +297,7 @@ fn documents_are_replaced_together() {
         store.add_prepared(&new).await.unwrap();
         let documents = ["a", "b"].map(|id| (id.into(), format!("hash of {id}")));
         let gone = ["a1", "b1", "c1", "never there"].map(PyString::from);
-        let deleted = store.replace_ref_docs(&documents, &new, &gone, &HashSet::new()).await.unwrap();
+        let deleted = store.replace_ref_docs(&documents, &[&new], &gone, &HashSet::new()).await.unwrap();
         assert_eq!(deleted, Deleted { nodes: 3, ref_docs: 1 });
         assert_eq!(store.node_ids().await.unwrap(), ["a2", "b"]);
         let a = store.kv().get("docstore/ref_doc_info", "a").await.unwrap().unwrap();
@@ -310,7 +310,7 @@ fn documents_are_replaced_together() {
         // Once it was a node, now it is a document alone.
         let new = store.prepare(&[node("b2", Some("b"), &[])], AddOptions::default()).unwrap();
         store.add_prepared(&new).await.unwrap();
-        store.replace_ref_docs(&documents[1..], &new, &["b".into()], &HashSet::new()).await.unwrap();
+        store.replace_ref_docs(&documents[1..], &[&new], &["b".into()], &HashSet::new()).await.unwrap();
         assert_eq!(store.node_ids().await.unwrap(), ["a2", "b2"]);
         let record = store.kv().get("docstore/metadata", "b").await.unwrap().unwrap();
         assert_eq!(record.as_str(), r#"{"doc_hash": "hash of b"}"#);

@@ -64,10 +64,15 @@ impl Insertion {
     }
 
     pub(crate) async fn store_documents(&self, index: &IndexHandle) -> Result<()> {
-        for documents in std::iter::once(&self.documents).chain(&self.summaries).filter(|nodes| !nodes.is_empty()) {
-            index.ctx.docstore().add_prepared(documents).await?;
+        for nodes in self.prepared().into_iter().filter(|nodes| !nodes.is_empty()) {
+            index.ctx.docstore().add_prepared(nodes).await?;
         }
         Ok(())
+    }
+
+    /// What the document store gets: nodes, then summaries.
+    pub(crate) fn prepared(&self) -> Vec<&PreparedNodes> {
+        std::iter::once(&self.documents).chain(&self.summaries).collect()
     }
 
     async fn or_take_back<T>(&self, index: &IndexHandle, vector_ids: &[PyString], result: Result<T>) -> Result<T> {

@@ -164,7 +164,7 @@ impl IndexHandle {
                 let keeps = |node: &PyString| docstore == DocstoreDelete::IfUnreferenced && needs.node(node);
                 let old: Vec<PyString> = old.into_iter().filter(|node| !keeps(node)).collect();
                 let keep = hashes.iter().map(|(id, _)| id).filter(|id| keeps(id)).cloned().collect();
-                deleted.count(store.replace_ref_docs(&hashes, &insertion.documents, &old, &keep).await?);
+                deleted.count(store.replace_ref_docs(&hashes, &insertion.prepared(), &old, &keep).await?);
             }
         }
         Ok(deleted)
