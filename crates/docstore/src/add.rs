@@ -148,13 +148,13 @@ impl KvDocumentStore {
 
 /// A node with all that is written for it.
 #[derive(Debug, Clone)]
-struct Prepared {
-    id: PyString,
+pub(crate) struct Prepared {
+    pub(crate) id: PyString,
     metadata: Metadata,
-    data: Option<RawJson>,
+    pub(crate) data: Option<RawJson>,
     hash: String,
     /// The document it comes from; one with an empty id is none.
-    source: Option<PyString>,
+    pub(crate) source: Option<PyString>,
 }
 
 impl Prepared {
@@ -170,6 +170,10 @@ impl Prepared {
 }
 
 impl PreparedNodes {
+    pub(crate) fn all(&self) -> &[Prepared] {
+        &self.nodes
+    }
+
     /// The ids of the nodes.
     pub fn ids(&self) -> impl Iterator<Item = &PyString> {
         self.nodes.iter().map(|node| &node.id)
@@ -180,13 +184,15 @@ impl PreparedNodes {
         self.nodes.is_empty()
     }
 
-    /// The metadata that a document gets from its nodes.
-    pub(crate) fn document_metadata(&self, ref_doc_id: &PyString) -> Metadata {
-        let mut metadata = Metadata::new();
-        for node in self.nodes.iter().filter(|node| node.source.as_ref() == Some(ref_doc_id)) {
-            gather(&mut metadata, &node.metadata, self.options);
+    /// The metadata that documents get from their nodes.
+    pub(crate) fn documents_metadata(&self) -> HashMap<&PyString, Metadata> {
+        let mut documents: HashMap<&PyString, Metadata> = HashMap::new();
+        for node in &self.nodes {
+            if let Some(source) = &node.source {
+                gather(documents.entry(source).or_default(), &node.metadata, self.options);
+            }
         }
-        metadata
+        documents
     }
 }
 

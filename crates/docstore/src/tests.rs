@@ -1,6 +1,6 @@
 //! The document store's rules, as the specification of LlamaIndex's states them, and what is different here on purpose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,10 +8,10 @@ use futures_util::StreamExt;
 use kv_core::{KvStore, KvStoreExt, SimpleKvStore};
 use pollster::block_on;
 use proptest::prelude::*;
-use raw_json::{PyString, Text, Value};
+use raw_json::{PyString, RawJson, Text, Value};
 use schema::Node;
 
-use crate::{AddOptions, Error, KvDocumentStore};
+use crate::{AddOptions, Deleted, Error, KvDocumentStore};
 
 fn load(text: &str) -> KvDocumentStore {
     KvDocumentStore::new(SimpleKvStore::from_text(&Text::from(text)).unwrap())
@@ -281,6 +281,40 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop::collection::vec(0..8u8, 0..3).prop_map(Step::Delete),
         1 => (0..3u8).prop_map(Step::DeleteRefDoc),
     ]
+}
+
+#[test]
+fn documents_are_replaced_together() {
+    block_on(async {
+        let store = KvDocumentStore::in_memory();
+        let old = [node("a1", Some("a"), &[("k", 1)]), node("b1", Some("b"), &[]), node("c1", Some("c"), &[])];
+        store.add_documents(&old).await.unwrap();
+        let later: RawJson = r#"{"node_ids": ["a1"], "metadata": {"k": 1}, "later": 1}"#.parse().unwrap();
+        store.kv().put("docstore/ref_doc_info", "a", later).await.unwrap();
+        // The new version of `b` is one node under its own id.
+        let new = [node("a2", Some("a"), &[("k", 2)]), node("b", Some("b"), &[])];
+        let new = store.prepare(&new, AddOptions::default()).unwrap();
+        store.add_prepared(&new).await.unwrap();
+        let documents = ["a", "b"].map(|id| (id.into(), format!("hash of {id}")));
+        let gone = ["a1", "b1", "c1", "never there"].map(PyString::from);
+        let deleted = store.replace_ref_docs(&documents, &[&new], &gone, &HashSet::new()).await.unwrap();
+        assert_eq!(deleted, Deleted { nodes: 3, ref_docs: 1 });
+        assert_eq!(store.node_ids().await.unwrap(), ["a2", "b"]);
+        let a = store.kv().get("docstore/ref_doc_info", "a").await.unwrap().unwrap();
+        assert_eq!(a.as_str(), r#"{"node_ids": ["a2"], "metadata": {"k": 2}, "later": 1}"#);
+        let all = store.get_all_ref_doc_info().await.unwrap();
+        assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "b"]);
+        let hashes = store.get_all_document_hashes().await.unwrap();
+        let of = |id: &str| hashes[id.as_bytes()].to_string();
+        assert_eq!((of("a").as_str(), of("b").as_str(), hashes.len()), ("hash of a", "hash of b", 3));
+        // Once it was a node, now it is a document alone.
+        let new = store.prepare(&[node("b2", Some("b"), &[])], AddOptions::default()).unwrap();
+        store.add_prepared(&new).await.unwrap();
+        store.replace_ref_docs(&documents[1..], &[&new], &["b".into()], &HashSet::new()).await.unwrap();
+        assert_eq!(store.node_ids().await.unwrap(), ["a2", "b2"]);
+        let record = store.kv().get("docstore/metadata", "b").await.unwrap().unwrap();
+        assert_eq!(record.as_str(), r#"{"doc_hash": "hash of b"}"#);
+    });
 }
 
 proptest! {

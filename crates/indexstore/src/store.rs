@@ -194,14 +194,18 @@ impl KvIndexStore {
         batch.put(&self.collection, &to, renamed.to_raw());
         let embedding = self.embedding_collection();
         if let Some(raw) = self.kv.get(&embedding, &from).await? {
-            batch.delete(&embedding, from);
+            batch.delete(&embedding, &from);
             batch.put(embedding, &to, raw);
         }
         match self.kv.apply(batch).await {
             Err(e) if e.is_precondition_failed() && self.kv.contains(&self.collection, &to).await? => {
                 Err(Error::AlreadyExists { collection: self.collection.clone(), id: to })
             }
-            done => Ok(done.map(drop)?),
+            Err(e) => Err(e.into()),
+            Ok(_) => {
+                self.decoded.forget(&from);
+                Ok(())
+            }
         }
     }
 

@@ -146,7 +146,7 @@ impl<T: IndexKind> IndexBuilder<T> {
         self.build_after(nodes, async { Ok(()) }).await
     }
 
-    /// Builds the index, and does something else before anything is stored.
+    /// Builds the index, and does something else before anything but vectors is stored.
     pub(crate) async fn build_after(self, mut nodes: Vec<Node>, first: impl Future<Output = Result<()>>) -> Result<T> {
         let handle = self.handle();
         self.check_objects()?;
@@ -162,7 +162,8 @@ impl<T: IndexKind> IndexBuilder<T> {
     }
 }
 
-/// Builds an index. What is to be done `first` comes after all that the nodes can make fail.
+/// Builds an index. What is to be done `first` comes after all that the nodes can make fail, vectors that are refused
+/// too.
 async fn build<T: IndexKind>(
     handle: IndexHandle,
     nodes: Vec<Node>,
@@ -174,14 +175,13 @@ async fn build<T: IndexKind>(
         return Err(indexstore::Error::AlreadyExists { collection, id: handle.index_id() }.into());
     }
     let insertion = Planner::new(&handle, true).plan(nodes).await?;
-    first.await?;
     let own = async |vector_ids: Vec<PyString>| {
         let mut index_struct = (*handle.index_struct()).clone();
         (insertion.change)(&mut index_struct.data, &vector_ids);
         store.create_index_struct(&index_struct, insertion.identity.as_ref()).await?;
         Ok(index_struct)
     };
-    let index_struct = insertion.store(&handle, own).await?;
+    let index_struct = insertion.store(&handle, first, own).await?;
     let IndexHandle { ctx, settings, .. } = handle;
     Ok(T::from_handle(IndexHandle::new(ctx, index_struct).with_settings(settings)))
 }

@@ -103,17 +103,12 @@ impl IndexHandle {
     ) -> Result<Deleted> {
         kinds::check_deletable(self)?;
         let id = ref_doc_id.into();
-        let nodes = self.ctx.docstore().ref_doc_nodes(&id).await?;
-        // A graph may know a document that the document store does not.
-        let is_graph = matches!(self.index_struct().data, IndexStructData::PropertyGraph);
-        let nodes = nodes.or_else(|| is_graph.then(Vec::new));
-        let mut deleted = match nodes {
-            Some(nodes) => self.remove(&nodes, Some(&id), options).await?,
-            None => match self.nodes_of_vectors(&id).await?.as_slice() {
-                [] => Deleted::default(),
-                nodes => self.remove(nodes, None, options).await?,
-            },
-        };
+        let own = self.node_ids().await?;
+        let mut nodes = self.nodes_of(std::slice::from_ref(&id), &own).await?.concat();
+        if nodes.is_empty() {
+            nodes = self.nodes_of_vectors(&id).await?;
+        }
+        let mut deleted = self.remove(&nodes, Some(&id), options).await?;
         // What the vector store alone knows, it must find by itself.
         if self.lists_only_in_vector_store()? {
             deleted.vectors += self.vector_store(DEFAULT_NAMESPACE)?.delete(&id).await?;
@@ -203,7 +198,9 @@ impl IndexHandle {
         let mut deleted = Deleted { entries, vectors, ..Deleted::default() };
         if let Some(keep) = keep {
             let mut rest = forgotten.summaries;
-            match whole.filter(|whole| !keep.contains(*whole) && ids.iter().all(|id| !keep.contains(id))) {
+            // A document that is a node itself goes as one.
+            let all_go = |whole: &&PyString| ids.iter().chain([*whole]).all(|id| !keep.contains(id));
+            match whole.filter(|whole| !ids.contains(whole)).filter(all_go) {
                 Some(whole) => deleted.count(store.delete_ref_doc(whole).await?),
                 None => rest.splice(..0, ids.iter().cloned()).for_each(drop),
             }

@@ -15,14 +15,12 @@ use crate::{Error, IndexHandle, Result};
 pub(crate) struct Extracted {
     /// The nodes, without what is given in their metadata.
     pub(crate) chunks: Vec<Node>,
-    /// The entities, each once.
+    /// The entities, each once, and none under the id of a node.
     pub(crate) entities: IndexMap<PyString, LabelledNode>,
     /// The relations.
     pub(crate) relations: Vec<Relation>,
     /// The nodes that these take the place of.
     pub(crate) replaced: HashSet<PyString>,
-    /// Those and the others that are about to be replaced.
-    pub(crate) going: HashSet<PyString>,
 }
 
 /// The same without what is there already.
@@ -75,8 +73,7 @@ impl Extracted {
         for node in graph.get(&NodeFilter::default().with_ids(ids)).await? {
             if comes_from(&node, &self.replaced) {
                 known.replaced.insert(node.id().clone());
-            }
-            if !comes_from(&node, &self.going) {
+            } else {
                 // Only nodes of LlamaIndex can be rebuilt.
                 let hash = node.to_llama_node().ok().map(|node| node.hash()).transpose()?;
                 known.stays.insert(node.id().clone(), hash);

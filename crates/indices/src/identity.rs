@@ -63,7 +63,11 @@ impl IndexHandle {
                 check_dimensions(self, embedder, &recorded, &embeddings)?;
                 None
             }
-            None => Some(identify(embedder).await?),
+            None => {
+                let identity = identify(embedder).await?;
+                check(embedder, &[identity.probe.clone(), embeddings[0].clone()])?;
+                Some(identity)
+            }
         };
         Ok((embeddings, identity))
     }
@@ -157,7 +161,26 @@ pub(crate) async fn embed_all(embedder: &dyn Embedder, texts: &[String]) -> Resu
         }
         embeddings.extend(embedded);
     }
+    check(embedder, &embeddings)?;
     Ok(embeddings)
+}
+
+/// Checks that a model's embeddings are of finite numbers, and all of the same length.
+fn check(embedder: &dyn Embedder, embeddings: &[Vec<f64>]) -> Result<()> {
+    let Some(first) = embeddings.first() else { return Ok(()) };
+    for embedding in embeddings {
+        let problem = if embedding.len() != first.len() {
+            format!("it returned embeddings of {} numbers and of {}", first.len(), embedding.len())
+        } else if embedding.is_empty() {
+            "it returned an embedding without numbers".to_owned()
+        } else if let Some(number) = embedding.iter().find(|number| !number.is_finite()) {
+            format!("it returned an embedding with the number {number}")
+        } else {
+            continue;
+        };
+        return Err(failed(embedder, &format!("to embed {} texts", embeddings.len()), problem.into()));
+    }
+    Ok(())
 }
 
 async fn identify(embedder: &dyn Embedder) -> Result<EmbeddingIdentity> {

@@ -36,11 +36,13 @@ pub(crate) struct Insertion {
 
 impl Insertion {
     /// Stores the nodes, and then does what makes them the index's, told the vectors' ids. The vectors come first: their
-    /// store may refuse them. If something fails after that, vectors and summaries that are nobody's are taken back, as
-    /// far as that succeeds; the document store still lists the nodes of the document, and the next update takes those.
+    /// store may refuse them. Then comes what is to be done `first` of all else. If something fails after that, vectors
+    /// and summaries that are nobody's are taken back, as far as that succeeds; the document store still lists the nodes
+    /// of the document, and the next update takes those.
     pub(crate) async fn store<T, F: Future<Output = Result<T>>>(
         &self,
         index: &IndexHandle,
+        first: impl Future<Output = Result<()>>,
         own: impl FnOnce(Vec<PyString>) -> F,
     ) -> Result<T> {
         let graph = self.graph.settle(index).await?;
@@ -51,6 +53,8 @@ impl Insertion {
                 vector_ids.extend(self.or_take_back(index, &vector_ids, added.map_err(Into::into)).await?);
             }
         }
+        let begun = first.await;
+        self.or_take_back(index, &vector_ids, begun).await?;
         let stored = self.store_documents(index).await;
         self.or_take_back(index, &vector_ids, stored).await?;
         let stored = graph.store(&index.ctx).await;
@@ -60,10 +64,15 @@ impl Insertion {
     }
 
     pub(crate) async fn store_documents(&self, index: &IndexHandle) -> Result<()> {
-        for documents in std::iter::once(&self.documents).chain(&self.summaries).filter(|nodes| !nodes.is_empty()) {
-            index.ctx.docstore().add_prepared(documents).await?;
+        for nodes in self.prepared().into_iter().filter(|nodes| !nodes.is_empty()) {
+            index.ctx.docstore().add_prepared(nodes).await?;
         }
         Ok(())
+    }
+
+    /// What the document store gets: nodes, then summaries.
+    pub(crate) fn prepared(&self) -> Vec<&PreparedNodes> {
+        std::iter::once(&self.documents).chain(&self.summaries).collect()
     }
 
     async fn or_take_back<T>(&self, index: &IndexHandle, vector_ids: &[PyString], result: Result<T>) -> Result<T> {
@@ -132,7 +141,7 @@ impl IndexHandle {
             })
             .await
         };
-        insertion.store(self, own).await
+        insertion.store(self, async { Ok(()) }, own).await
     }
 
     /// Prepares nodes for the document store.

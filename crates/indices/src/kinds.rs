@@ -8,22 +8,19 @@ use raw_json::PyString;
 use schema::Node;
 
 use crate::insertion::Insertion;
-use crate::leaving::{OldNodes, old_nodes};
 use crate::tree::Planting;
 use crate::tree_graph::TreeGraph;
 use crate::{
-    IndexHandle, Result, document_summary, empty, insertion, keyword_table, knowledge_graph, multi_modal,
-    property_graph, summary, vector_store,
+    IndexHandle, Result, document_summary, empty, keyword_table, knowledge_graph, multi_modal, property_graph, summary,
+    vector_store,
 };
 
-/// Prepares insertions, all of them before the first is carried out.
+/// Prepares insertions.
 pub(crate) struct Planner<'a> {
     index: &'a IndexHandle,
     building: bool,
     /// Where a node goes in a tree depends on those before.
     tree: Option<Planting>,
-    /// The nodes of all documents that are about to be updated.
-    old: OldNodes,
 }
 
 impl<'a> Planner<'a> {
@@ -31,12 +28,7 @@ impl<'a> Planner<'a> {
     pub(crate) fn new(index: &'a IndexHandle, building: bool) -> Self {
         let data = &index.index_struct().data;
         let tree = matches!(data, IndexStructData::Tree(_)).then(|| Planting::new(data));
-        Self { index, building, tree, old: OldNodes::new() }
-    }
-
-    /// Plans updates of these documents.
-    pub(crate) async fn for_updates(index: &'a IndexHandle, documents: Vec<PyString>) -> Result<Self> {
-        Ok(Self { old: old_nodes(index, documents).await?, ..Self::new(index, false) })
+        Self { index, building, tree }
     }
 
     /// Prepares nodes for insertion.
@@ -52,28 +44,17 @@ impl<'a> Planner<'a> {
             (None, IndexStructData::DocumentSummary(_)) => document_summary::plan(index, &nodes).await,
             (None, IndexStructData::Multimodal(_)) => multi_modal::plan(index, nodes).await,
             (None, IndexStructData::KnowledgeGraph(_)) => knowledge_graph::plan(index, &nodes).await,
-            (None, IndexStructData::PropertyGraph) => {
-                property_graph::plan(index, &nodes, HashSet::new(), HashSet::new()).await
-            }
+            (None, IndexStructData::PropertyGraph) => property_graph::plan(index, &nodes, HashSet::new()).await,
             (None, _) => Err(index.unsupported("take nodes", "it is only loaded, and keeps what it has")),
         }
     }
 
-    /// Prepares the nodes of a document's new version.
-    pub(crate) async fn replace(&mut self, document: &PyString, nodes: Vec<Node>) -> Result<Insertion> {
-        let replaced = self.old.get(document).cloned().unwrap_or_default();
-        if let Some(tree) = &mut self.tree {
-            let insertion = tree.insert(self.index, &nodes, &replaced).await?;
-            // It may come in another version still.
-            self.old.entry(document.clone()).or_default().extend(insertion::ids(&nodes));
-            return Ok(insertion);
-        }
-        match &self.index.index_struct().data {
-            IndexStructData::PropertyGraph => {
-                let going = self.old.values().flatten().cloned().collect();
-                property_graph::plan(self.index, &nodes, replaced, going).await
-            }
-            _ => self.plan(nodes).await,
+    /// Prepares nodes that take the place of `old` ones.
+    pub(crate) async fn replace(&mut self, nodes: Vec<Node>, old: HashSet<PyString>) -> Result<Insertion> {
+        match (&mut self.tree, &self.index.index_struct().data) {
+            (Some(tree), _) => tree.insert(self.index, &nodes, &old).await,
+            (None, IndexStructData::PropertyGraph) => property_graph::plan(self.index, &nodes, old).await,
+            (None, _) => self.plan(nodes).await,
         }
     }
 
@@ -84,11 +65,6 @@ impl<'a> Planner<'a> {
             None => Ok(None),
         }
     }
-}
-
-/// Embeds the nodes of several insertions at once, if this kind embeds nodes.
-pub(crate) fn embeds(data: &IndexStructData) -> bool {
-    matches!(data, IndexStructData::VectorStore(_))
 }
 
 /// Whether single nodes can be deleted.

@@ -1,15 +1,11 @@
 use std::collections::HashSet;
 
 use graphstore::{LabelledNode, NodeFilter, TRIPLET_SOURCE_KEY, Triplet, TripletFilter};
-use indexmap::IndexMap;
 use indexstore::IndexStructData;
 use raw_json::{PyString, Value};
 
 use crate::extracted::{Extracted, comes_from, graph_of};
 use crate::{IndexHandle, Result};
-
-/// The nodes of documents, by document. Empty for kinds of index where the plan of an update does not depend on them.
-pub(crate) type OldNodes = IndexMap<PyString, HashSet<PyString>>;
 
 /// What goes from a property graph with nodes of LlamaIndex: their chunks, the entities and relations that were found
 /// in them, and what stood for their documents. Nothing, for an index that is no property graph.
@@ -120,22 +116,15 @@ impl Leaving {
     }
 }
 
-/// The nodes that the document store has of documents, and the graph of a property graph index.
-pub(crate) async fn old_nodes(index: &IndexHandle, documents: Vec<PyString>) -> Result<OldNodes> {
-    if !matches!(index.index_struct().data, IndexStructData::PropertyGraph | IndexStructData::Tree(_)) {
-        return Ok(OldNodes::new());
+/// The chunks that the graph of a property graph index has of documents; none for an index of another kind.
+pub(crate) async fn chunks_of(index: &IndexHandle, documents: &[PyString]) -> Result<Vec<PyString>> {
+    if !is_graph(index) {
+        return Ok(Vec::new());
     }
-    let known = index.ctx.docstore().ref_docs_nodes(&documents).await?;
-    let known = known.into_iter().map(|nodes| nodes.into_iter().flatten().collect());
-    let mut old: OldNodes = documents.into_iter().zip(known).collect();
-    if is_graph(index) && !old.is_empty() {
-        for node in all_nodes(index).await? {
-            if let Some(known) = document(&node).and_then(|document| old.get_mut(document)) {
-                known.insert(node.id().clone());
-            }
-        }
-    }
-    Ok(old)
+    let documents: HashSet<&PyString> = documents.iter().collect();
+    let nodes = all_nodes(index).await?;
+    let of_documents = nodes.iter().filter(|node| document(node).is_some_and(|id| documents.contains(id)));
+    Ok(of_documents.map(|node| node.id().clone()).collect())
 }
 
 fn is_graph(index: &IndexHandle) -> bool {

@@ -72,7 +72,8 @@ pub trait Llm: Debug + Send + Sync + 'static {
     fn model_name(&self) -> &str;
 
     /// How long a prompt may be, in bytes, without the answer; 12,000 by default. A token is three or four bytes in
-    /// most models and languages. Prompts made here are never longer.
+    /// most models and languages. Prompts for answers and summaries are never longer. Those that have one whole node in
+    /// them, to find what is in it or where it belongs, may be: nodes are as long as their splitter makes them.
     fn context_window(&self) -> usize {
         12_000
     }

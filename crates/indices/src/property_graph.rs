@@ -16,15 +16,10 @@ use crate::{
 };
 
 /// Nodes are kept in the graph as chunks, with the entities and relations that are found in them. `replaced` are the
-/// nodes that these take the place of, `going` those and the others that are about to be replaced.
-pub(crate) async fn plan(
-    index: &IndexHandle,
-    nodes: &[Node],
-    replaced: HashSet<PyString>,
-    going: HashSet<PyString>,
-) -> Result<Insertion> {
+/// nodes that these take the place of.
+pub(crate) async fn plan(index: &IndexHandle, nodes: &[Node], replaced: HashSet<PyString>) -> Result<Insertion> {
     let graph = graph_of(index)?;
-    let mut extracted = Extracted { replaced, going, ..Extracted::default() };
+    let mut extracted = Extracted { replaced, ..Extracted::default() };
     let extractors = extractors(index, nodes)?;
     for node in nodes {
         let mut chunk = node.clone();
@@ -48,6 +43,8 @@ pub(crate) async fn plan(
         }
         extracted.chunks.push(chunk);
     }
+    let chunks = ids(&extracted.chunks);
+    extracted.entities.retain(|id, _| !chunks.contains(id));
     check(&extracted)?;
     let mut identity = None;
     if index.settings.embed_kg_nodes {

@@ -1,5 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
+use indexmap::{IndexMap, IndexSet};
 use raw_json::PyString;
 use schema::{Node, NodeRelationship};
 use storage_context::DEFAULT_NAMESPACE;
@@ -10,7 +11,7 @@ use crate::insertion::Insertion;
 use crate::kinds::Planner;
 use crate::leaving::Leaving;
 use crate::needs::Needs;
-use crate::{DeleteOptions, Deleted, DocstoreDelete, IndexHandle, Result, kinds};
+use crate::{DeleteOptions, Deleted, DocstoreDelete, IndexHandle, Result, kinds, leaving};
 
 /// Documents that an index has as they are, with their hashes.
 #[derive(Default)]
@@ -41,14 +42,13 @@ impl IndexHandle {
     /// As [`insert`](Self::insert), and [`Error::Unsupported`](crate::Error::Unsupported) for kinds that cannot delete.
     pub async fn update_ref_doc_with(&self, document: Node, options: DeleteOptions) -> Result<Deleted> {
         kinds::check_deletable(self)?;
-        let (id, hash) = (document.id.clone(), document.hash()?);
-        let nodes = self.transform(vec![document]).await?;
-        let insertion = Planner::for_updates(self, vec![id.clone()]).await?.replace(&id, nodes).await?;
-        self.replace(&id, &hash, &insertion, options).await
+        let hash = document.hash()?;
+        self.replace(vec![(document, hash)], options).await
     }
 
     /// Inserts the documents that are new to this index, and updates those that have changed since it got them. Returns
-    /// for each document whether there was something to do.
+    /// for each document whether there was something to do. Of several versions of a document the last one counts. All
+    /// documents are changed together, as [`update_ref_doc_with`](Self::update_ref_doc_with) changes one.
     ///
     /// A document is fresh if its hash is the one remembered, and the index has nodes of it, made from a document
     /// with that hash; or no nodes can be made of it. So of several indexes over one document store each has its own
@@ -74,50 +74,25 @@ impl IndexHandle {
         }
         let Fresh { documents: mut known, bare } = self.fresh(&hashes).await?;
         let mut told = Vec::with_capacity(documents.len());
-        let mut stale = Vec::new();
+        let mut stale = IndexMap::new();
         for (document, (id, hash)) in documents.into_iter().zip(hashes) {
-            let is_fresh = known.get(&id) == Some(&hash);
+            let may_have_none = bare.get(&id) == Some(&hash) && !stale.contains_key(&id);
+            let is_fresh = known.get(&id) == Some(&hash)
+                || (may_have_none && self.transform(vec![document.clone()]).await?.is_empty());
             told.push(!is_fresh);
             if !is_fresh {
-                let may_have_none = (bare.get(&id) == Some(&hash)).then_some(told.len() - 1);
-                known.insert(id, hash.clone());
-                stale.push((document, hash, may_have_none));
+                known.insert(id.clone(), hash.clone());
+                stale.insert(id, (document, hash));
             }
         }
-        let mut parts = Vec::with_capacity(stale.len());
-        let mut nodes = Vec::new();
-        for (document, hash, may_have_none) in stale {
-            let id = document.id.clone();
-            let of_document = self.transform(vec![document]).await?;
-            if let (Some(at), true) = (may_have_none, of_document.is_empty()) {
-                told[at] = false;
-                continue;
-            }
-            parts.push((id, hash, of_document.len()));
-            nodes.extend(of_document);
-        }
-        let mut identity = None;
-        if kinds::embeds(&self.index_struct().data) {
-            identity = self.embed_nodes(&mut nodes).await?;
-        }
-        let mut nodes = nodes.into_iter();
-        let mut planner = Planner::for_updates(self, parts.iter().map(|(id, ..)| id.clone()).collect()).await?;
-        let mut planned = Vec::with_capacity(parts.len());
-        for (id, hash, len) in parts {
-            let mut insertion = planner.replace(&id, nodes.by_ref().take(len).collect()).await?;
-            insertion.identity = identity.take().or(insertion.identity);
-            planned.push((id, hash, insertion));
-        }
-        for (id, hash, insertion) in planned {
-            self.replace(&id, &hash, &insertion, options).await?;
-        }
+        self.replace(stale.into_values().collect(), options).await?;
         Ok(told)
     }
 
     /// Which of the documents with these hashes the index has as they are.
     async fn fresh(&self, hashes: &[(PyString, String)]) -> Result<Fresh> {
         let store = self.ctx.docstore();
-        let own: HashSet<PyString> = self.node_ids().await?.into_iter().collect();
+        let own = self.node_ids().await?;
         let ids: Vec<PyString> = hashes.iter().map(|(id, _)| id.clone()).collect();
         let stored = store.get_document_hashes(&ids).await?;
         let same =
@@ -129,12 +104,11 @@ impl IndexHandle {
         let ids: Vec<PyString> = same.keys().cloned().collect();
         let mut fresh = Fresh::default();
         for ids in ids.chunks(DOCUMENTS_AT_ONCE) {
-            let mut nodes = store.ref_docs_nodes(ids).await?;
-            nodes.iter_mut().flatten().for_each(|nodes| nodes.retain(|node| own.contains(node)));
-            let all: Vec<PyString> = nodes.iter().flatten().flatten().cloned().collect();
-            let mut found = store.get_nodes(&all).await?.into_iter();
+            let mut nodes = self.nodes_of(ids, &own).await?;
+            nodes.iter_mut().for_each(|nodes| nodes.retain(|node| own.contains(node)));
+            let mut found = store.get_nodes(&nodes.concat()).await?.into_iter();
             for (id, nodes) in ids.iter().zip(nodes) {
-                let nodes: Vec<Option<Node>> = found.by_ref().take(nodes.map_or(0, |nodes| nodes.len())).collect();
+                let nodes: Vec<Option<Node>> = found.by_ref().take(nodes.len()).collect();
                 if nodes.is_empty() {
                     fresh.bare.insert(id.clone(), same[id].clone());
                     continue;
@@ -153,21 +127,21 @@ impl IndexHandle {
         Ok(fresh)
     }
 
-    /// Puts the new nodes of a document in place of its old ones.
-    async fn replace(
-        &self,
-        id: &PyString,
-        hash: &str,
-        insertion: &Insertion,
-        options: DeleteOptions,
-    ) -> Result<Deleted> {
-        let store = self.ctx.docstore();
-        let mut old = store.ref_doc_nodes(id).await?.unwrap_or_default();
-        let known: HashSet<PyString> = old.iter().cloned().collect();
-        let old_vectors = self.vectors_of(id, insertion).await?;
+    /// Puts the new versions of documents, each once and with its hash, in place of the old ones.
+    async fn replace(&self, documents: Vec<(Node, String)>, options: DeleteOptions) -> Result<Deleted> {
+        if documents.is_empty() {
+            return Ok(Deleted::default());
+        }
+        let (documents, hashes): (Vec<Node>, Vec<String>) = documents.into_iter().unzip();
+        let ids: Vec<PyString> = documents.iter().map(|document| document.id.clone()).collect();
+        let nodes = self.transform(documents).await?;
+        let insertion = Planner::new(self, false).replace(nodes, self.old_nodes(&ids).await?).await?;
+        // Planning may take a model long, and others may have changed the documents meanwhile.
+        let known = self.old_nodes(&ids).await?;
+        let old_vectors = self.vectors_of(&ids, &insertion).await?;
+        let forgotten = self.apply(&insertion, &known).await?;
+        let mut old: IndexSet<PyString> = known.iter().chain(&forgotten.summaries).cloned().collect();
         old.retain(|node| !insertion.ids.contains(node));
-        let forgotten = self.apply(insertion, &known).await?;
-        old.extend(forgotten.summaries.iter().filter(|id| !known.contains(*id)).cloned());
         let leaving = match &insertion.graph {
             GraphChange::Extracted(new) => Leaving::with_update(self, &known, new).await?,
             _ => Leaving::default(),
@@ -180,31 +154,75 @@ impl IndexHandle {
         leaving.delete(self).await?;
         let entries = forgotten.entries + leaving.chunks.len();
         let mut deleted = Deleted { entries, vectors, ..Deleted::default() };
+        let store = self.ctx.docstore();
+        let hashes: Vec<(PyString, String)> = ids.into_iter().zip(hashes).collect();
         match options.docstore {
-            DocstoreDelete::Keep => store.set_document_hash(id, hash).await?,
+            DocstoreDelete::Keep => {
+                store.set_document_hashes(hashes.iter().map(|(id, hash)| (id.clone(), hash.as_str()))).await?;
+            }
             docstore => {
                 let keeps = |node: &PyString| docstore == DocstoreDelete::IfUnreferenced && needs.node(node);
-                old.retain(|node| !keeps(node));
-                let keep = if keeps(id) { HashSet::from([id.clone()]) } else { HashSet::new() };
-                deleted.count(store.replace_ref_doc(id, &insertion.documents, hash, &old, &keep).await?);
+                let old: Vec<PyString> = old.into_iter().filter(|node| !keeps(node)).collect();
+                let keep = hashes.iter().map(|(id, _)| id).filter(|id| keeps(id)).cloned().collect();
+                deleted.count(store.replace_ref_docs(&hashes, &insertion.prepared(), &old, &keep).await?);
             }
         }
         Ok(deleted)
     }
 
-    /// The vectors that a vector store with texts has of a document. They are asked for by one of the new embeddings:
+    /// The nodes of documents, and those that only the graph of a property graph index has of them.
+    async fn old_nodes(&self, documents: &[PyString]) -> Result<HashSet<PyString>> {
+        let own = self.node_ids().await?;
+        let mut old: HashSet<PyString> = self.nodes_of(documents, &own).await?.into_iter().flatten().collect();
+        old.extend(leaving::chunks_of(self, documents).await?);
+        Ok(old)
+    }
+
+    /// The nodes of each document: those that the document store has of it, and the document itself if it is among the
+    /// index's `own` nodes, and no other's.
+    pub(crate) async fn nodes_of(
+        &self,
+        documents: &[PyString],
+        own: &IndexSet<PyString>,
+    ) -> Result<Vec<Vec<PyString>>> {
+        let store = self.ctx.docstore();
+        let known = store.ref_docs_nodes(documents).await?;
+        let mut nodes: Vec<Vec<PyString>> = known.into_iter().map(Option::unwrap_or_default).collect();
+        let themselves: Vec<PyString> = documents.iter().filter(|id| own.contains(*id)).cloned().collect();
+        let mut found = store.get_nodes(&themselves).await?.into_iter();
+        for (id, nodes) in documents.iter().zip(&mut nodes).filter(|(id, _)| own.contains(*id)) {
+            if let Some(node) = found.next().flatten()
+                && node.ref_doc_id()?.is_none_or(|source| source.is_empty())
+            {
+                nodes.push(id.clone());
+            }
+        }
+        Ok(nodes)
+    }
+
+    /// The vectors that a vector store with texts has of documents. They are asked for by one of the new embeddings:
     /// which one does not matter, since all are wanted.
-    async fn vectors_of(&self, id: &PyString, insertion: &Insertion) -> Result<Vec<PyString>> {
+    async fn vectors_of(&self, documents: &[PyString], insertion: &Insertion) -> Result<Vec<PyString>> {
         if !self.lists_only_in_vector_store()? {
             return Ok(Vec::new());
         }
         let store = self.vector_store(DEFAULT_NAMESPACE)?;
         let embedding = insertion.rows.iter().flat_map(|(_, nodes)| nodes).find_map(|node| node.embedding.clone());
-        let Some(embedding) = embedding else {
-            // Nothing comes in its place.
-            store.delete(id).await?;
-            return Ok(Vec::new());
-        };
-        Ok(store.query(&VectorStoreQuery::new(embedding).with_top_k(0).with_doc_ids([id])).await?.ids)
+        let mut found = Vec::new();
+        for documents in documents.chunks(DOCUMENTS_AT_ONCE) {
+            match &embedding {
+                Some(embedding) => {
+                    let query = VectorStoreQuery::new(embedding.clone()).with_top_k(0).with_doc_ids(documents);
+                    found.extend(store.query(&query).await?.ids);
+                }
+                // Nothing comes in their place.
+                None => {
+                    for document in documents {
+                        store.delete(document).await?;
+                    }
+                }
+            }
+        }
+        Ok(found)
     }
 }

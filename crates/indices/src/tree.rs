@@ -84,17 +84,16 @@ impl Planting {
         let mut growth = Growth::default();
         let mut level = Vec::with_capacity(leaves.len());
         for leaf in leaves {
-            level.push(leaf.id.clone());
-            self.grow(&mut growth, Edit::Put { id: leaf.id.clone(), below: None });
+            if !self.tree.contains(&leaf.id) {
+                level.push(leaf.id.clone());
+                self.grow(&mut growth, Edit::Put { id: leaf.id.clone(), below: None });
+            }
             self.nodes.insert(leaf.id.clone(), leaf.clone());
         }
         let TreeSettings { num_children, build_tree } = index.settings.tree;
         while build_tree && level.len() > num_children {
-            let mut above = Vec::with_capacity(level.len().div_ceil(num_children));
-            for group in level.chunks(num_children) {
-                above.push(self.gather(index, &mut growth, group, None).await?);
-            }
-            level = above;
+            let groups = level.chunks(num_children).map(<[PyString]>::to_vec).collect();
+            level = self.gather(index, &mut growth, groups, None).await?;
         }
         finish(index, leaves, growth, build_tree)
     }
@@ -158,26 +157,29 @@ impl Planting {
         let children = self.tree.children(below);
         if children.len() > index.settings.tree.num_children {
             let (first, second) = children.split_at(children.len() / 2);
-            self.gather(index, growth, first, below).await?;
-            self.gather(index, growth, second, below).await?;
+            self.gather(index, growth, vec![first.to_vec(), second.to_vec()], below).await?;
         }
         Ok(())
     }
 
-    /// Puts a summary over nodes, and returns its id.
+    /// Puts a summary over each group of nodes, and returns the summaries' ids.
     async fn gather(
         &mut self,
         index: &IndexHandle,
         growth: &mut Growth,
-        of: &[PyString],
+        groups: Vec<Vec<PyString>>,
         below: Option<&PyString>,
-    ) -> Result<PyString> {
-        let summary = Node::text(self.summarize(index, of).await?);
-        let id = summary.id.clone();
-        self.grow(growth, Edit::Gather { summary: id.clone(), of: of.to_vec(), below: below.cloned() });
-        self.nodes.insert(id.clone(), summary.clone());
-        growth.summaries.insert(id.clone(), summary);
-        Ok(id)
+    ) -> Result<Vec<PyString>> {
+        let mut summaries = Vec::with_capacity(groups.len());
+        for group in &groups {
+            let summary = Node::text(self.summarize(index, group).await?);
+            summaries.push(summary.id.clone());
+            self.nodes.insert(summary.id.clone(), summary.clone());
+            growth.summaries.insert(summary.id.clone(), summary);
+        }
+        let groups = summaries.iter().cloned().zip(groups).collect();
+        self.grow(growth, Edit::Gather { groups, below: below.cloned() });
+        Ok(summaries)
     }
 
     /// Makes stale summaries anew, those below first.

@@ -1,5 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
+use indexmap::IndexSet;
 use indexstore::IndexGraph;
 use raw_json::PyString;
 
@@ -18,8 +19,8 @@ pub(crate) struct TreeGraph {
 pub(crate) enum Edit {
     /// A new node at the end of those below another one, or of those at the top.
     Put { id: PyString, below: Option<PyString> },
-    /// A summary at the end of those below another one, above some of them.
-    Gather { summary: PyString, of: Vec<PyString>, below: Option<PyString> },
+    /// Summaries at the end of those below another one, or of those at the top, each above some of them.
+    Gather { groups: Vec<(PyString, Vec<PyString>)>, below: Option<PyString> },
 }
 
 impl TreeGraph {
@@ -74,16 +75,19 @@ impl TreeGraph {
                 self.list(id, Vec::new());
                 self.attach(id, below.as_ref());
             }
-            Edit::Gather { summary, of, below } => {
-                let here: HashSet<PyString> = self.children(below.as_ref()).into_iter().collect();
-                let of: Vec<PyString> = of.iter().filter(|id| here.contains(*id)).cloned().collect();
-                if of.is_empty() {
-                    return;
+            Edit::Gather { groups, below } => {
+                let mut here: HashSet<PyString> = self.children(below.as_ref()).into_iter().collect();
+                let groups: Vec<(&PyString, Vec<PyString>)> = groups
+                    .iter()
+                    .map(|(summary, of)| (summary, of.iter().filter(|id| here.remove(*id)).cloned().collect()))
+                    .filter(|(_, of): &(_, Vec<PyString>)| !of.is_empty())
+                    .collect();
+                self.detach(groups.iter().flat_map(|(_, of)| of), below.as_ref());
+                for (summary, of) in groups {
+                    self.parents.extend(of.iter().map(|id| (id.clone(), summary.clone())));
+                    self.list(summary, of);
+                    self.attach(summary, below.as_ref());
                 }
-                self.detach(&of, below.as_ref());
-                self.parents.extend(of.iter().map(|id| (id.clone(), summary.clone())));
-                self.list(summary, of);
-                self.attach(summary, below.as_ref());
             }
         }
     }
@@ -97,7 +101,7 @@ impl TreeGraph {
         }
         let mut emptied = Vec::new();
         // From the bottom up: whoever has lost all below goes too, and may be all that the one above has.
-        let mut touched: Vec<PyString> = gone.iter().filter_map(|id| self.parents.get(id).cloned()).collect();
+        let mut touched: IndexSet<PyString> = gone.iter().filter_map(|id| self.parents.get(id).cloned()).collect();
         while let Some(above) = touched.pop() {
             let below = self.graph.node_id_to_children_ids.get(&above);
             if !gone.contains(&above)
@@ -164,8 +168,8 @@ impl TreeGraph {
         }
     }
 
-    fn detach(&mut self, ids: &[PyString], below: Option<&PyString>) {
-        let ids: HashSet<&PyString> = ids.iter().collect();
+    fn detach<'a>(&mut self, ids: impl Iterator<Item = &'a PyString>, below: Option<&PyString>) {
+        let ids: HashSet<&PyString> = ids.collect();
         match below {
             None => self.graph.root_nodes.retain(|_, id| !ids.contains(id)),
             Some(above) => {

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use docstore::KvDocumentStore;
+use indexstore::KvIndexStore;
 use indices::{
     DeleteOptions, Deleted, DocstoreDelete, EmptyIndex, Error, ModelError, QueryBundle, RetrieverExt, SummaryIndex,
     Transformation, VectorStoreIndex, WholeDocuments, load_index_from_storage,
 };
+use kv_core::{KvStoreExt, SimpleKvStore};
 use persist::MemoryFs;
 use pollster::block_on;
-use raw_json::PyString;
+use raw_json::{PyString, RawJson, Value};
 use schema::Node;
 use storage_context::StorageContext;
 
-use crate::models::TestEmbedder;
+use crate::models::{self, TestEmbedder};
+use crate::tree::Words;
 
 fn document(id: &str, text: &str) -> Node {
     Node::document(text).with_id(id).with_metadata("title", id)
@@ -283,6 +287,96 @@ fn handles_lose_nothing_to_each_other() {
         assert_eq!(other.node_ids().await.unwrap().len(), 4);
         other.reload().await.unwrap();
         assert_eq!(other.node_ids().await.unwrap().len(), 5);
+    });
+}
+
+#[test]
+fn contexts_on_many_threads_lose_nothing_to_each_other() {
+    let (nodes, structs) = (SimpleKvStore::new(), SimpleKvStore::new());
+    let ctx = || {
+        let builder = StorageContext::builder().docstore(KvDocumentStore::new(nodes.clone()));
+        builder.index_store(KvIndexStore::new(structs.clone())).build()
+    };
+    for kind in ["summary", "keyword"] {
+        let models = (TestEmbedder::new("m", 8), Words::new(false));
+        block_on(models::build(&ctx(), kind, kind, models, Vec::new())).unwrap();
+        let work = &async |thread: usize| {
+            let index = load_index_from_storage(&ctx(), Some(kind)).await.unwrap();
+            for n in 0..9 {
+                let id = format!("{kind} {thread} {n}");
+                index.insert(document(&id, "first")).await.unwrap();
+                match n % 3 {
+                    0 => drop(index.update_ref_doc(document(&id, "second")).await.unwrap()),
+                    1 => drop(index.delete_ref_doc(id).await.unwrap()),
+                    _ => {}
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                scope.spawn(move || block_on(work(thread)));
+            }
+        });
+        let index = block_on(load_index_from_storage(&ctx(), Some(kind))).unwrap();
+        let mut texts: Vec<String> =
+            block_on(index.nodes()).unwrap().iter().map(|node| node.text_content().to_string()).collect();
+        texts.sort();
+        assert_eq!(texts, [["first"; 12], ["second"; 12]].concat(), "{kind}");
+        block_on(index.drop_index()).unwrap();
+        assert!(block_on(ctx().docstore().node_ids()).unwrap().is_empty(), "{kind}");
+    }
+}
+
+#[test]
+fn a_document_that_is_a_node_itself_is_replaced_and_deleted() {
+    block_on(async {
+        for docstore in [DocstoreDelete::Keep, DocstoreDelete::IfUnreferenced, DocstoreDelete::Always] {
+            let (ctx, options) = (StorageContext::in_memory(), DeleteOptions::docstore(docstore));
+            let builder = SummaryIndex::builder(&ctx).transformations(Vec::new());
+            let index = builder.from_documents(vec![document("a", "one"), document("b", "one")]).await.unwrap();
+            // Its own source, as `Document`s of a chunk's id are.
+            index.insert_nodes(vec![document("c", "one").with_source("c")]).await.unwrap();
+            let two = |id: &str| document(id, "two");
+            assert_eq!(index.update_ref_doc_with(two("a"), options).await.unwrap().entries, 1);
+            assert_eq!(index.update_ref_doc_with(two("c").with_source("c"), options).await.unwrap().entries, 1);
+            let nodes = index.nodes().await.unwrap();
+            let told: Vec<String> = nodes.iter().map(|node| format!("{} {}", node.id, node.text_content())).collect();
+            assert_eq!(told, ["b one", "a two", "c two"], "{docstore:?}");
+            assert_eq!(index.refresh_ref_docs_with(vec![two("a"), two("b")], options).await.unwrap(), [false, true]);
+            for id in ["a", "b", "c"] {
+                let deleted = index.delete_ref_doc(id).await.unwrap();
+                assert_eq!((deleted.entries, deleted.nodes), (1, 1), "{docstore:?}");
+            }
+            assert!(ctx.docstore().node_ids().await.unwrap().is_empty());
+        }
+    });
+}
+
+#[test]
+fn unknown_fields_survive_every_change() {
+    block_on(async {
+        let ctx = StorageContext::in_memory();
+        let index = vectors(&ctx, "v").await;
+        let later = || [("later".into(), 1.into())].into_iter().collect();
+        let structs = ctx.index_store();
+        structs.update_index_struct("v", |found| found.extra = later()).await.unwrap();
+        let mut identity = structs.embedding_identity("v").await.unwrap().unwrap();
+        identity.extra = later();
+        structs.set_embedding_identity("v", &identity).await.unwrap();
+        let docstore = ctx.docstore();
+        let record = || docstore.kv().get("docstore/ref_doc_info", "cords");
+        let Value::Object(mut stored) = record().await.unwrap().unwrap().value() else { panic!("no record") };
+        stored.insert("later".into(), 1.into());
+        docstore.kv().put("docstore/ref_doc_info", "cords", RawJson::from(Value::Object(stored))).await.unwrap();
+
+        index.insert(document("x", "x")).await.unwrap();
+        index.refresh_ref_docs(vec![document("x", "y"), document("cords", "Knots.")]).await.unwrap();
+        index.delete_ref_doc("llamas").await.unwrap();
+        index.set_index_id("w").await.unwrap();
+        assert_eq!(index.index_struct().extra, later());
+        assert_eq!(structs.require_index_struct("w").await.unwrap().extra, later());
+        assert_eq!(structs.embedding_identity("w").await.unwrap().unwrap().extra, later());
+        assert_eq!(record().await.unwrap().unwrap().value().get("later"), Some(&1.into()));
     });
 }
 

@@ -6,8 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use docstore::KvDocumentStore;
 use futures_util::stream::BoxStream;
+use graphstore::Triplet;
 use indexstore::KvIndexStore;
-use indices::{Index, RetrieverExt, VectorStoreIndex, load_index_from_storage};
+use indices::{
+    Embedder, Index, KnowledgeGraphIndex, ModelError, RetrieverExt, TripletFn, VectorStoreIndex,
+    load_index_from_storage,
+};
 use kv_core::{Applied, Atomicity, KvStore, Page, SimpleKvStore, WriteBatch};
 use pollster::block_on;
 use raw_json::{PyString, RawJson, Value};
@@ -287,5 +291,70 @@ fn nodes_of_another_dimension_change_nothing() {
         let before = ctx.to_dict().unwrap();
         assert!(built.insert_nodes(vec![node("b", &[1.0, 2.0]), node("c", &[1.0])]).await.is_err());
         assert_eq!(ctx.to_dict().unwrap(), before);
+    });
+}
+
+/// Returns an embedding of its own for every text with a `w3` in it.
+#[derive(Debug, Clone, Copy)]
+struct Odd(fn() -> Vec<f64>);
+
+#[async_trait]
+impl Embedder for Odd {
+    fn model_name(&self) -> &str {
+        "odd"
+    }
+
+    fn dimensions(&self) -> Option<usize> {
+        None
+    }
+
+    async fn embed_texts(&self, texts: &[String]) -> Result<Vec<Vec<f64>>, ModelError> {
+        Ok(texts.iter().map(|text| if text.contains("w3") { self.0() } else { vec![1.0, 2.0] }).collect())
+    }
+}
+
+#[test]
+fn embeddings_that_are_none_change_nothing() {
+    block_on(async {
+        for (odd, expected) in [
+            (Odd(|| vec![1.0, f64::NAN]), "it returned an embedding with the number NaN"),
+            (Odd(|| vec![1.0]), "it returned embeddings of 2 numbers and of 1"),
+            (Odd(Vec::new), "it returned embeddings of 2 numbers and of 0"),
+        ] {
+            let ctx = StorageContext::in_memory();
+            let build = |id: &str| VectorStoreIndex::builder(&ctx).id(id).embedder(odd);
+            let index = build("v").from_documents(versions([1, 1, 1])).await.unwrap();
+            let triplets = TripletFn(|text: &str| vec![Triplet::new(text, "is", "text")]);
+            let graph = KnowledgeGraphIndex::builder(&ctx).include_embeddings(true).triplet_extractor(triplets);
+            let before = ctx.to_dict().unwrap();
+            for error in [
+                index.refresh_ref_docs(versions([2, 2, 3])).await.unwrap_err(),
+                build("w").from_documents(versions([1, 2, 3])).await.unwrap_err(),
+                graph.embedder(odd).from_documents(versions([1, 2, 3])).await.unwrap_err(),
+            ] {
+                assert_eq!(std::error::Error::source(&error).unwrap().to_string(), expected);
+            }
+            let given = vec![version("a", 2), version("b", 2).with_embedding([1.0])];
+            index.refresh_ref_docs(given.clone()).await.unwrap_err();
+            build("w").from_documents(given).await.unwrap_err();
+            assert_eq!(ctx.to_dict().unwrap(), before);
+        }
+    });
+}
+
+#[test]
+fn many_documents_are_refreshed_in_as_many_writes_as_one() {
+    block_on(async {
+        for kind in KINDS {
+            let mut writes = Vec::new();
+            for changed in [[2, 1, 1], [2, 2, 2]] {
+                let stores = Stores::new();
+                let index = stores.index(kind).await;
+                stores.fault.arm(usize::MAX);
+                index.refresh_ref_docs(versions(changed)).await.unwrap();
+                writes.push(stores.fault.writes.load(Ordering::SeqCst));
+            }
+            assert_eq!(writes[0], writes[1], "{kind}");
+        }
     });
 }

@@ -436,6 +436,20 @@ fn refreshed_documents_share_what_one_of_them_gives_up() {
 }
 
 #[test]
+fn an_entity_with_a_chunk_s_name_does_not_take_its_place() {
+    block_on(async {
+        let g = Graph::new();
+        let builder = PropertyGraphIndex::builder(&g.ctx).kg_extractor(ByWords).embedder(SumEmbedder);
+        let node = Node::text("n knows Bob").with_id("n").with_source("d");
+        let index = builder.from_nodes(vec![node]).await.unwrap();
+        assert_eq!((g.counts().await, g.triplets().as_str()), ((1, 1, 1), "n-knows-Bob"));
+        assert_eq!(index.nodes().await.unwrap().len(), 1);
+        index.delete_ref_doc("d").await.unwrap();
+        assert_eq!((g.counts().await, g.graph.node_count()), ((0, 0, 0), 0));
+    });
+}
+
+#[test]
 fn the_last_index_over_a_graph_takes_what_came_from_nodes() {
     block_on(async {
         let g = Graph::new();
