@@ -29,8 +29,11 @@ impl ReadFs for LocalFs {
 
     async fn file_stat(&self, name: &Path) -> Result<FileStat> {
         let (root, name) = (self.root().to_owned(), name.to_owned());
-        self.on_file(name.clone(), "look at", move || Ok(stat(name.clone(), &fs::metadata(within(&root, &name)?)?)))
-            .await
+        let look = |root: &Path, name: &Path| match fs::metadata(within(root, name)?)? {
+            info if info.is_dir() => Err(io::ErrorKind::NotFound.into()),
+            info => Ok(stat(name.to_owned(), &info)),
+        };
+        self.on_file(name.clone(), "look at", move || look(&root, &name)).await
     }
 
     async fn read_file(&self, name: &Path) -> Result<Bytes> {
@@ -80,7 +83,10 @@ fn list(root: &Path, recursive: bool) -> Result<Listing> {
             Ok(below) if recursive => folders.extend(below),
             Ok(_) => {}
             Err(e) if folder.as_os_str().is_empty() => return Err(failed(root, "list", Path::new("."), e)),
-            Err(e) => listing.unreadable.push(failed(root, "list", &folder, e)),
+            Err(e) => {
+                let why = failed(root, "list", &folder, e);
+                listing.unreadable.push((folder, why));
+            }
         }
     }
     Ok(listing)
@@ -98,10 +104,7 @@ fn list_folder(root: &Path, folder: &Path, listing: &mut Listing) -> io::Result<
         let entry = entry?;
         let name = folder.join(entry.file_name());
         match look_at(&entry) {
-            Ok(Some(info)) if entry.file_type().is_ok_and(|kind| kind.is_dir()) => {
-                debug_assert!(info.is_dir());
-                below.push(name);
-            }
+            Ok(Some(_)) if entry.file_type()?.is_dir() => below.push(name),
             Ok(Some(info)) if info.is_dir() => {}
             Ok(Some(info)) => listing.files.push(stat(name, &info)),
             Ok(None) => listing.files.push(FileStat { name, ..FileStat::default() }),

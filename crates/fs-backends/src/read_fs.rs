@@ -39,8 +39,8 @@ pub trait ReadFs: Debug + Send + Sync + 'static {
 pub struct Listing {
     /// The files.
     pub files: Vec<FileStat>,
-    /// Why folders below it could not be listed.
-    pub unreadable: Vec<Error>,
+    /// The folders below it that could not be listed, and why.
+    pub unreadable: Vec<(PathBuf, Error)>,
 }
 
 /// What is known of a file without reading it. Times are in whole seconds since 1970 in UTC, and `None` where the place
