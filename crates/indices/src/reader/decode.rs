@@ -46,9 +46,16 @@ impl TextEncoding {
             "utf-16-le" => Self::Other(encoding_rs::UTF_16LE),
             "utf-16-be" => Self::Other(encoding_rs::UTF_16BE),
             _ => {
-                let windows = normal.strip_prefix("cp").map(|number| format!("windows-{number}"));
-                let dos = normal.strip_prefix("cp").map(|number| format!("ibm{number}"));
-                let names = [Some(normal.clone()), Some(normal.replace('-', "_")), windows, dos];
+                let known = match normal.as_str() {
+                    "mac-roman" => "macintosh",
+                    "mac-cyrillic" => "x-mac-cyrillic",
+                    "latin9" | "l9" => "iso-8859-15",
+                    "cp932" | "ms932" => "shift_jis",
+                    "iso2022-jp" => "iso-2022-jp",
+                    other => other,
+                };
+                let windows = known.strip_prefix("cp").map(|number| format!("windows-{number}"));
+                let names = [Some(known.to_owned()), Some(known.replace('-', "_")), windows];
                 let found =
                     names.into_iter().flatten().find_map(|name| Encoding::for_label_no_replacement(name.as_bytes()));
                 Self::Other(found.ok_or_else(unknown)?)
@@ -172,6 +179,8 @@ mod tests {
         check("UTF_16", b"\xfe\xff\x00a", "a");
         check("utf-16-le", b"\xff\xfea\x00", "\u{feff}a");
         check("big5", b"\xa7\x41", "你");
+        check("mac_roman", b"\x8e", "é");
+        check("cp932", b"\x82\xa0", "あ");
         for unknown in ["klingon", "utf-7", "hz", "iso-2022-kr", ""] {
             assert!(matches!(TextEncoding::of(unknown), Err(ReadError::UnknownEncoding { .. })), "{unknown}");
         }
