@@ -6,10 +6,10 @@ pub use fs_backends::{IntoPlace, LocalFs, Place};
 pub use graphstore::{GraphStore, PropertyGraphStore, SimpleGraphStore, SimplePropertyGraphStore};
 pub use indexstore::{IndexStruct, IndexStructData, KvIndexStore};
 pub use indices::{
-    ComposableGraph, DeleteOptions, DocstoreDelete, DocumentSummaryIndex, Embedder, EmptyIndex, HashEmbedder, Index,
-    KeywordTableIndex, Llm, MultiModalVectorStoreIndex, NodeWithScore, QueryBundle, QueryEngine, QueryEngineExt,
-    Response, ResponseMode, ResponseSynthesizer, RetrievedObject, Retriever, RetrieverExt, RetrieverQueryEngine,
-    StreamingResponse, SummaryIndex, Transformation, VectorStoreIndex, load_graph_from_storage,
+    ComposableGraph, DeleteOptions, DirectoryReader, DocstoreDelete, DocumentSummaryIndex, Embedder, EmptyIndex,
+    HashEmbedder, Index, KeywordTableIndex, Llm, MultiModalVectorStoreIndex, NodeWithScore, QueryBundle, QueryEngine,
+    QueryEngineExt, Response, ResponseMode, ResponseSynthesizer, RetrievedObject, Retriever, RetrieverExt,
+    RetrieverQueryEngine, StreamingResponse, SummaryIndex, Transformation, VectorStoreIndex, load_graph_from_storage,
     load_index_from_storage, load_indices_from_storage,
 };
 pub use kv_core::{KvStore, KvStoreExt, SimpleKvStore, WriteBatch};

@@ -59,7 +59,7 @@ pub struct Skipped {
 /// use indices::DirectoryReader;
 ///
 /// # pollster::block_on(async {
-/// let files = MemoryFiles::new([("stores/colca.md", "# Colca\nA storehouse."), ("notes.txt", "Llamas carry grain.")])?;
+/// let files = MemoryFiles::new([("stores/colca.md", "# Colca\nA storehouse."), ("notes.txt", "Llamas carry.")])?;
 /// let reader = DirectoryReader::of_place(files).recursive(true).filename_as_id(true);
 /// let documents = reader.load_data().await?;
 /// assert_eq!(documents[0].id, "/notes.txt");
@@ -279,7 +279,7 @@ impl DirectoryReader {
         Ok(all)
     }
 
-    /// Reads one file after the other, as they are asked for. What comes first is the folders that were skipped, if any.
+    /// Reads one file after the other, as they are asked for. Folders that were skipped, if any, come first.
     ///
     /// # Errors
     /// As [`load_data`](Self::load_data): at once for what concerns all files, and within the stream for one of them.

@@ -107,3 +107,61 @@ fn character(reference: &BytesRef<'_>) -> Result<char, ModelError> {
         _ => Err(format!("the entity '{name}' is not known").into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use zip::write::{SimpleFileOptions, ZipWriter};
+
+    fn docx(parts: &[(&str, &str)]) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, body) in parts {
+            zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+            write!(zip, "<?xml version=\"1.0\"?><w:document xmlns:w=\"{}\">{body}</w:document>", NAMESPACES[0])
+                .unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    fn check(body: &str, expected: &str) {
+        assert_eq!(text(&docx(&[("word/document.xml", body)])).unwrap(), expected, "{body}");
+    }
+
+    #[test]
+    fn paragraphs_tabs_and_breaks_are_text() {
+        check("<w:p><w:r><w:t>One</w:t><w:tab/><w:t>two</w:t><w:br/><w:t>three</w:t></w:r></w:p>", "One\ttwo\nthree");
+        check("<w:p><w:t>One</w:t></w:p><w:p/><w:p><w:t>two</w:t></w:p>", "One\n\n\n\ntwo");
+        check("<w:p><w:t>a &amp; b &lt;&#233;&#x20AC;<![CDATA[<c>]]></w:t></w:p>", "a & b <é€<c>");
+        check("<w:p><w:delText>old</w:delText><w:t xml:space=\"preserve\"> new\r\n</w:t>no text</w:p>", "new");
+        check("<w:p><x:t xmlns:x=\"other\">no</x:t><t>no</t><w:t>yes</w:t></w:p>", "yes");
+        check("<w:p><w:pPr><w:tabs><w:tab w:pos=\"1\"/></w:tabs></w:pPr><w:t>x</w:t></w:p>", "x");
+        check("<w:p><m:Fallback xmlns:m=\"m\"><w:t>again</w:t></m:Fallback><w:t>once</w:t></w:p>", "once");
+    }
+
+    #[test]
+    fn headers_come_first_and_footers_last() {
+        let part = |text: &str| format!("<w:p><w:t>{text}</w:t></w:p>");
+        let (footer, body, header, notes) = (part("footer"), part("body"), part("header"), part("notes"));
+        let parts = [
+            ("word/footer1.xml", footer.as_str()),
+            ("word/document.xml", &body),
+            ("word/header2.xml", &header),
+            ("word/footnotes.xml", &notes),
+        ];
+        assert_eq!(text(&docx(&parts)).unwrap(), "header\n\nbody\n\nfooter");
+    }
+
+    #[test]
+    fn what_is_damaged_is_an_error() {
+        let whole = docx(&[("word/document.xml", "<w:p><w:t>text</w:t></w:p>")]);
+        for len in 0..whole.len() {
+            assert!(text(&whole[..len]).is_err(), "{len}");
+        }
+        assert!(text(&docx(&[("other.xml", "")])).is_err());
+        assert!(text(&docx(&[("word/document.xml", "<w:p>")])).is_err());
+        assert!(text(&docx(&[("word/document.xml", "<w:t>&unknown;</w:t>")])).is_err());
+        let deep = "<w:p>".repeat(100_000) + &"</w:p>".repeat(100_000);
+        assert!(text(&docx(&[("word/document.xml", &deep)])).is_err());
+    }
+}

@@ -28,7 +28,7 @@ const MAX_CODE: u32 = 1 << 16;
 
 impl<'a> Font<'a> {
     pub(super) fn new(document: &'a Document, font: &'a Dictionary) -> Self {
-        let is_composite = font.get(b"Subtype").and_then(Object::as_name).is_ok_and(|name| name == b"Type0");
+        let is_composite = is_composite(font);
         let mut this = Self {
             meaning: Meaning::of(document, font),
             code_len: if is_composite { 2 } else { 1 },
@@ -112,8 +112,17 @@ impl<'a> Meaning<'a> {
         if name.starts_with("Uni") && (name.contains("-UCS2-") || name.contains("-UTF16-")) {
             return Self::Utf16;
         }
+        // Where an encoding is not known, that of Latin letters is taken, which no composite font has.
+        if is_composite(font) {
+            return Self::Unknown;
+        }
         font.get_font_encoding_with_limit(document, MAX_UNPACKED).map_or(Self::Unknown, Self::Encoding)
     }
+}
+
+/// Whether a font's codes have several bytes.
+fn is_composite(font: &Dictionary) -> bool {
+    font.get(b"Subtype").and_then(Object::as_name).is_ok_and(|name| name == b"Type0")
 }
 
 /// What a font says itself of what its codes mean, which goes before its encoding.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use lopdf::content::{Content, Operation};
-use lopdf::{Dictionary, Document, Object, ObjectId};
+use lopdf::{Dictionary, Document, Object, ObjectId, Stream};
 
 use super::font::{Font, MAX_UNPACKED};
 use crate::ModelError;
@@ -20,18 +20,21 @@ pub(super) fn of_page(document: &Document, page: ObjectId) -> Result<String, Mod
         fonts: HashMap::new(),
         text: String::new(),
         end: None,
+        forms: HashMap::new(),
         drawn: 0,
         drawing: Drawing::default(),
     };
-    drawn.draw(&content, &resources, 0)?;
+    for operation in Content::decode_iter(&content) {
+        drawn.operate(&operation?, &resources, 0)?;
+    }
     Ok(drawn.text)
 }
 
 /// Pictures within pictures go no deeper, so that one that has itself in it ends.
 const MAX_DEPTH: usize = 16;
 
-/// A page draws no more bytes than this: small pictures that are drawn in each other many times may draw for ever.
-const MAX_DRAWN: usize = 1 << 28;
+/// The pictures of a page draw no more than this: those that are drawn in each other many times may draw for ever.
+const MAX_DRAWN: usize = 1_000_000;
 
 /// No page that is meant to be read keeps more states.
 const MAX_KEPT: usize = 1 << 12;
@@ -109,22 +112,13 @@ struct Drawn<'a> {
     text: String,
     /// Where the last text ended on the page, and its size there.
     end: Option<(f32, f32, f32)>,
+    forms: HashMap<*const Stream, Rc<[Operation]>>,
+    /// How much its pictures have drawn.
     drawn: usize,
     drawing: Drawing<'a>,
 }
 
 impl<'a> Drawn<'a> {
-    fn draw(&mut self, content: &[u8], resources: &[&'a Dictionary], depth: usize) -> Result<(), ModelError> {
-        self.drawn = self.drawn.saturating_add(content.len());
-        if self.drawn > MAX_DRAWN {
-            return Err(format!("a page draws more than {MAX_DRAWN} bytes").into());
-        }
-        for operation in Content::decode_iter(content) {
-            self.operate(&operation?, resources, depth)?;
-        }
-        Ok(())
-    }
-
     fn operate(&mut self, operation: &Operation, resources: &[&'a Dictionary], depth: usize) -> Result<(), ModelError> {
         let operands = operation.operands.as_slice();
         let number = |at: usize| operands.get(at).and_then(|operand| operand.as_float().ok()).unwrap_or(0.0);
@@ -189,7 +183,11 @@ impl<'a> Drawn<'a> {
         let is_form =
             |dict: &Dictionary| dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|kind| kind == b"Form");
         let Some(form) = form.filter(|form| is_form(&form.dict)) else { return Ok(()) };
-        let content = form.get_plain_content_with_limit(MAX_UNPACKED)?;
+        let operations = self.operations(form)?;
+        self.drawn += 1 + operations.len();
+        if self.drawn > MAX_DRAWN || self.text.len() > MAX_UNPACKED {
+            return Err("the pictures of a page draw more than any page shows".into());
+        }
         let own = form.dict.get_deref(b"Resources", self.document).and_then(Object::as_dict).ok();
         let matrix = form.dict.get_deref(b"Matrix", self.document).and_then(Object::as_array).ok();
         let outside = std::mem::take(&mut self.drawing);
@@ -198,12 +196,24 @@ impl<'a> Drawn<'a> {
             let number = |at: usize| matrix.get(at).and_then(|number| number.as_float().ok()).unwrap_or(0.0);
             self.drawing.state.to_page = then(&std::array::from_fn(number), &outside.state.to_page);
         }
-        let drawn = match own {
-            Some(own) => self.draw(&content, &[own], depth + 1),
-            None => self.draw(&content, resources, depth + 1),
-        };
+        let own = own.map(|own| vec![own]);
+        let resources = own.as_deref().unwrap_or(resources);
+        for operation in &*operations {
+            self.operate(operation, resources, depth + 1)?;
+        }
         self.drawing = outside;
-        drawn
+        Ok(())
+    }
+
+    /// What draws a form. It is read once for each page.
+    fn operations(&mut self, form: &'a Stream) -> Result<Rc<[Operation]>, ModelError> {
+        if let Some(known) = self.forms.get(&std::ptr::from_ref(form)) {
+            return Ok(Rc::clone(known));
+        }
+        let content = form.get_plain_content_with_limit(MAX_UNPACKED)?;
+        let operations: Rc<[Operation]> = Content::decode(&content)?.operations.into();
+        self.forms.insert(form, Rc::clone(&operations));
+        Ok(operations)
     }
 
     /// What the nearest resources of a kind have under a name.
