@@ -1,6 +1,6 @@
 use raw_json::PyString;
 
-use crate::ModelError;
+use crate::{ModelError, ReadError};
 
 /// The result of working with an index.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -230,6 +230,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// Files could not be read as documents.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// A key-value store failed.
     #[error(transparent)]
     Kv(#[from] kv_core::Error),
@@ -262,6 +265,7 @@ impl Error {
         match self {
             Self::NoIndex | Self::NotFound { .. } => true,
             Self::IndexStore(e) => e.is_not_found(),
+            Self::Read(e) => e.is_not_found(),
             _ => false,
         }
     }

@@ -41,6 +41,7 @@ mod kg_retriever;
 mod knowledge_graph;
 mod multi_modal;
 mod property_graph;
+mod reader;
 mod splitter;
 mod summary;
 mod tree;
@@ -79,6 +80,11 @@ pub use load::{load_graph_from_storage, load_index_from_storage, load_indices_fr
 pub use models::{Embedder, Llm, ModelError};
 pub use objects::RetrievedObject;
 pub use query_engine::{QueryEngine, QueryEngineExt, RetrieverQueryEngine};
+#[cfg(feature = "docx")]
+pub use reader::DocxReader;
+#[cfg(feature = "pdf")]
+pub use reader::PdfReader;
+pub use reader::{DecodeErrors, DirectoryReader, FileContent, FileReader, Loaded, OnError, ReadError, Skipped};
 pub use response::{Response, StreamingResponse};
 pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};
 pub use splitter::{

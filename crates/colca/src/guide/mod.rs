@@ -1,5 +1,8 @@
 //! How to do things, a page for each task. The examples are compiled and run with the tests.
 
+#[doc = include_str!("reading_and_splitting.md")]
+pub mod reading_and_splitting {}
+
 #[doc = include_str!("save_and_load.md")]
 pub mod save_and_load {}
 

@@ -14,6 +14,7 @@ mod models;
 mod objects;
 mod property_graph;
 mod query;
+mod reading;
 mod texts;
 mod tree;
 
