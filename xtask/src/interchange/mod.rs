@@ -14,6 +14,7 @@ mod operations;
 mod plan;
 mod python;
 mod questions;
+mod refreshing;
 mod renaming;
 mod request;
 mod scenario;
@@ -58,6 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
     let folder = target().join(format!("example-{}", std::process::id()));
     let mut compared = check_written_filters(&mut python)?;
     compared += example::check(&mut python, &folder).context("the example 'persist_and_load'")?;
+    compared += refreshing::check(&mut python, &folder)?;
     compared += splitting::check(&mut python, options.from, TEXTS).context("splitting texts")?;
     drop(python);
     let work = |workplace: &mut Workplace, seed| {

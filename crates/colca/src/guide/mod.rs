@@ -12,6 +12,9 @@ pub mod several_indexes {}
 #[doc = include_str!("customizing_stores.md")]
 pub mod customizing_stores {}
 
+#[doc = include_str!("ingestion.md")]
+pub mod ingestion {}
+
 #[doc = include_str!("updating_documents.md")]
 pub mod updating_documents {}
 
