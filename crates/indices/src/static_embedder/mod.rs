@@ -1,6 +1,7 @@
 mod error;
 mod files;
 mod weights;
+mod words;
 
 use std::fmt;
 use std::path::Path;
@@ -8,11 +9,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use raw_json::{RawJson, Text, Value};
-use tokenizers::{ModelWrapper, Tokenizer};
 use xxhash_rust::xxh3::Xxh3;
 
 use self::files::{File, Files};
 use self::weights::Weights;
+use self::words::Words;
 use crate::{Embedder, ModelError};
 
 pub use self::error::StaticModelError;
@@ -51,9 +52,7 @@ pub struct StaticEmbedder {
 
 struct Model {
     weights: Weights,
-    tokenizer: Tokenizer,
-    /// The token that stands for what the tokenizer does not know.
-    unknown: Option<u32>,
+    words: Words,
     normalize: bool,
 }
 
@@ -103,48 +102,33 @@ impl StaticEmbedder {
 }
 
 impl Model {
-    fn parse(weights_file: &File, file: &File, normalize: bool) -> Result<Self, StaticModelError> {
+    fn parse(weights_file: &File, tokenizer: &File, normalize: bool) -> Result<Self, StaticModelError> {
         let weights = Weights::parse(&weights_file.path, &weights_file.bytes)?;
-        let damaged = |problem: String| StaticModelError::Damaged {
-            file: file.path.clone(),
+        let words = Words::parse(&tokenizer.bytes).map_err(|problem| StaticModelError::Damaged {
+            file: tokenizer.path.clone(),
             wanted: "tokenizer's JSON file",
             problem,
-        };
-        let mut tokenizer = Tokenizer::from_bytes(&file.bytes).map_err(|e| damaged(e.to_string()))?;
-        tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(|e| damaged(e.to_string()))?;
-        let last = tokenizer.get_vocab(true).into_values().max();
-        if let Some(token) = last.filter(|token| *token as usize >= weights.tokens()) {
+        })?;
+        if let Some(token) = words.last().filter(|token| *token as usize >= weights.tokens()) {
             return Err(StaticModelError::OtherTokenizer {
-                tokenizer: file.path.clone(),
+                tokenizer: tokenizer.path.clone(),
                 token,
                 weights: weights_file.path.clone(),
                 tokens: weights.tokens(),
             });
         }
-        let unknown = match tokenizer.get_model() {
-            ModelWrapper::BPE(model) => model.get_unk_token().clone(),
-            ModelWrapper::WordPiece(model) => Some(model.unk_token.clone()),
-            ModelWrapper::WordLevel(model) => Some(model.unk_token.clone()),
-            // As model2vec does: the token has a vector like any other.
-            ModelWrapper::Unigram(_) => None,
-        };
-        let unknown = unknown.and_then(|token| tokenizer.token_to_id(&token));
-        Ok(Self { weights, tokenizer, unknown, normalize })
+        Ok(Self { weights, words, normalize })
     }
 
     fn embed(&self, text: &str) -> Result<Vec<f64>, ModelError> {
-        let encoding = self.tokenizer.encode_fast(text, false)?;
+        let tokens = self.words.tokens(text)?;
         let mut embedding = vec![0.0; self.weights.dimensions];
-        let known = encoding.get_ids().iter().filter(|id| Some(**id) != self.unknown);
-        let mut count = 0_usize;
-        for id in known {
-            self.weights.add(*id as usize, &mut embedding);
-            count += 1;
+        for token in &tokens {
+            self.weights.add(*token, &mut embedding);
         }
         let length = match self.normalize {
             true => embedding.iter().map(|x| x * x).sum::<f64>().sqrt(),
-            false => count as f64,
+            false => tokens.len() as f64,
         };
         if length > 0.0 {
             // A store keeps what is exactly a float of 32 bits in half the memory.

@@ -1,6 +1,5 @@
 //! Models behind HTTP, against a server that fails in every way.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
