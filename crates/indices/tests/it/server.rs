@@ -69,7 +69,8 @@ impl Server {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let (requests, load): (Arc<Mutex<Vec<Request>>>, Arc<Mutex<(usize, usize)>>) = Default::default();
+        let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
+        let load: Arc<Mutex<(usize, usize)>> = Arc::default();
         let (kept, busy, reply) = (Arc::clone(&requests), Arc::clone(&load), Arc::new(reply));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

@@ -274,7 +274,7 @@ fn damaged_files_are_errors() {
         for at in 0..whole.len() {
             fs::write(path.join(file), &whole[..at]).unwrap();
             assert!(block_on(StaticEmbedder::open(&path)).is_err(), "{file} cut off at {at}");
-            for byte in [whole[at] ^ 1, whole[at] ^ 0x80, b'0', b'9', b'"', b'}'] {
+            for byte in [whole[at] ^ 1, whole[at] ^ 0x80, b'9'] {
                 let mut damaged = whole.to_vec();
                 damaged[at] = byte;
                 try_damaged(&path, file, &damaged);
