@@ -68,13 +68,13 @@ async fn run(args: &Args) -> Result<()> {
         let index = VectorStoreIndex::builder(&ctx)
             .id("texts")
             .embedder(embedder.clone())
-            .transformations(vec![Arc::new(SentenceSplitter::new(150, 20)?)])
+            .transformations(vec![Arc::new(SentenceSplitter::new(80, 10)?)])
             .from_documents(documents)
             .await?;
         println!("{}", ctx.persist(&args.storage).await?);
         index.into()
     };
-    println!("Ready after {:.1} ms; {} passages were embedded.", millis(start), embedder.texts());
+    println!("Ready after {:.1} ms; {} texts were embedded.", millis(start), embedder.texts());
 
     let before = embedder.texts();
     let start = Instant::now();
