@@ -130,6 +130,7 @@ impl OpenAi {
     }
 
     /// How many requests a model gets at a time, all its clones together; 4 by default. 0 is taken as 1.
+    /// An answer that comes piece by piece counts until it begins.
     #[must_use]
     pub fn concurrency(mut self, requests: usize) -> Self {
         self.concurrency = requests.max(1);
