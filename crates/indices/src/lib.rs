@@ -7,7 +7,11 @@ mod index;
 mod hash_embedder;
 mod identity;
 mod models;
+#[cfg(feature = "openai")]
+mod openai;
 mod settings;
+#[cfg(feature = "static-embeddings")]
+mod static_embedder;
 mod transformation;
 
 mod builder;
@@ -79,6 +83,8 @@ pub use kg_retriever::{KgRetrieverMode, KgTableRetriever};
 pub use load::{load_graph_from_storage, load_index_from_storage, load_indices_from_storage};
 pub use models::{Embedder, Llm, ModelError};
 pub use objects::RetrievedObject;
+#[cfg(feature = "openai")]
+pub use openai::{OpenAi, OpenAiEmbedder, OpenAiError, OpenAiLlm, ServedModel};
 pub use query_engine::{QueryEngine, QueryEngineExt, RetrieverQueryEngine};
 #[cfg(feature = "docx")]
 pub use reader::DocxReader;
@@ -91,6 +97,8 @@ pub use splitter::{
     Cl100kBase, JsonNodeParser, MarkdownNodeParser, NodeOptions, SentenceSplitter, SimpleFileNodeParser, SplitError,
     SplitWith, TokenTextSplitter, Tokenizer, sentences,
 };
+#[cfg(feature = "static-embeddings")]
+pub use static_embedder::{StaticEmbedder, StaticModelError};
 pub use summary::{SummaryIndexEmbeddingRetriever, SummaryIndexRetriever};
 pub use synthesizer::{ResponseMode, ResponseSynthesizer};
 pub use transformation::{Transformation, WholeDocuments};

@@ -20,3 +20,6 @@ pub mod updating_documents {}
 
 #[doc = include_str!("querying.md")]
 pub mod querying {}
+
+#[doc = include_str!("models.md")]
+pub mod models {}

@@ -12,9 +12,15 @@ mod knowledge_graph;
 mod model;
 mod models;
 mod objects;
+#[cfg(feature = "openai")]
+mod openai;
 mod property_graph;
 mod query;
 mod reading;
+#[cfg(feature = "openai")]
+mod server;
+#[cfg(feature = "static-embeddings")]
+mod static_embedder;
 mod texts;
 mod tree;
 
