@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Run it twice: the first run makes `./storage`, the second finds it there. Both find the same passages with the same
-//! scores, and the second embeds nothing but the question. Delete `./storage` to begin anew, with other texts or another
-//! model. The answer quotes the sentences that fit best; no language model is asked.
+//! scores, and the second embeds nothing but the question. Delete `./storage` to begin anew, with other texts or
+//! another model. The answer quotes the sentences that fit best; no language model is asked.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -13,8 +13,8 @@ use crate::{Embedder, ModelError};
 /// it.
 ///
 /// Texts are sent as they are, in batches, several at a time. An answer that lacks an embedding or has one too many, or
-/// numbers that are none, or another number of them, is an error. If one batch fails, so does everything, and those that
-/// are under way are cancelled. A clone is another handle on the same model.
+/// numbers that are none, or another number of them, is an error. If one batch fails, so does everything, and those
+/// that are under way are cancelled. A clone is another handle on the same model.
 #[derive(Debug, Clone)]
 pub struct OpenAiEmbedder {
     connection: Arc<Connection>,

@@ -11,12 +11,13 @@ use super::connection::{Answer, Connection, error_message, json};
 use super::events::Events;
 use crate::{Llm, ModelError};
 
-/// Asks a language model behind an OpenAI-compatible interface, by chat completions; [`OpenAi::llm`](super::OpenAi::llm)
-/// makes it.
+/// Asks a language model behind an OpenAI-compatible interface, by chat completions;
+/// [`OpenAi::llm`](super::OpenAi::llm) makes it.
 ///
-/// A prompt is sent as one message of the user. An answer is streamed as the server streams it; whoever drops the stream
-/// closes the connection. A stream that ends before the model said that it has finished is an error. If the model
-/// stopped for another reason than that it was done, a warning is logged. A clone is another handle on the same model.
+/// A prompt is sent as one message of the user. An answer is streamed as the server streams it; whoever drops the
+/// stream closes the connection. A stream that ends before the model said that it has finished is an error. If the
+/// model stopped for another reason than that it was done, a warning is logged. A clone is another handle on the same
+/// model.
 #[derive(Debug, Clone)]
 pub struct OpenAiLlm {
     connection: Arc<Connection>,

@@ -21,10 +21,10 @@ pub use self::llm::OpenAiLlm;
 
 /// Where an OpenAI-compatible service is, and how it is spoken to: OpenAI, Ollama, vLLM, llama.cpp and others.
 ///
-/// Nothing is asked before a model is. What fails for the moment is tried again: connections that fail or break off, what
-/// takes too long, and the statuses 429 and 5xx, after as long as the server asks for (`Retry-After`) or else longer and
-/// longer; no other status is. A quota that is used up is not waited for. Redirects are not followed. Proxies are taken
-/// from the environment (`HTTPS_PROXY` and so on), but never for this machine itself.
+/// Nothing is asked before a model is. What fails for the moment is tried again: connections that fail or break off,
+/// what takes too long, and the statuses 429 and 5xx, after as long as the server asks for (`Retry-After`) or else
+/// longer and longer; no other status is. A quota that is used up is not waited for. Redirects are not followed.
+/// Proxies are taken from the environment (`HTTPS_PROXY` and so on), but never for this machine itself.
 ///
 /// Keys are in no message, no log and no `Debug`, even if the server repeats them.
 ///
@@ -54,8 +54,8 @@ pub struct OpenAi {
 }
 
 impl OpenAi {
-    /// A service at this URL, which mostly ends with `/v1`: `embeddings` and `chat/completions` lie below it. A query is
-    /// kept, as for `?api-version=`.
+    /// A service at this URL, which mostly ends with `/v1`: `embeddings` and `chat/completions` lie below it. A query
+    /// is kept, as for `?api-version=`.
     pub fn new(base_url: impl Into<String>) -> Self {
         let seconds = Duration::from_secs;
         Self {

@@ -23,11 +23,12 @@ pub use self::error::StaticModelError;
 /// Such a model is a table with a vector for each token, and a tokenizer. It runs on any machine, knows synonyms and
 /// forms of words, and knows no word order. A hundred thousand sentences a second are usual.
 ///
-/// Read are safetensors files with a tensor `embeddings` or `embedding.weight` of F16, BF16, F32, F64 or I8, where there
-/// are some with `mapping` (the row of each token) and `weights` (how much each token counts), and tokenizers as JSON
-/// files. A text is embedded whole, however long it is; tokens that the tokenizer names unknown do not count, and a text
-/// without any token has an embedding of zeros, which is near nothing. Embeddings have length 1, unless `config.json`
-/// beside the weights has `"normalize": false`. A clone shares the table. All work is done by the task that asks.
+/// Read are safetensors files with a tensor `embeddings` or `embedding.weight` of F16, BF16, F32, F64 or I8, where
+/// there are some with `mapping` (the row of each token) and `weights` (how much each token counts), and tokenizers as
+/// JSON files. A text is embedded whole, however long it is; tokens that the tokenizer names unknown do not count, and
+/// a text without any token has an embedding of zeros, which is near nothing. Embeddings have length 1, unless
+/// `config.json` beside the weights has `"normalize": false`. A clone shares the table. All work is done by the task
+/// that asks.
 ///
 /// The model's name ends with a digest of what it is made of, so that an index notices another model of the same name.
 /// It does not depend on the folder.

@@ -220,7 +220,7 @@ async fn servers_that_are_not_there_are_named() {
 #[tokio::test]
 async fn servers_without_tls_are_named() {
     let server = Server::with(vec![Reply::json("{}")]).await;
-    let service = service(&server.url.replace("http:", "https:")).max_retries(0).timeout(Duration::from_secs(5));
+    let service = service(&server.url.replace("http:", "https:")).max_retries(0).timeout(Duration::from_secs(1));
     match service.embedder("tiny") {
         Ok(embedder) => {
             let error = embedder.embed_texts(&texts(1)).await.unwrap_err().to_string();
