@@ -265,9 +265,11 @@ impl IngestionPipeline {
         if let Some(store) = &self.vector_store {
             let embedded: Vec<Node> =
                 made.iter().flat_map(|(nodes, _)| nodes).filter(|node| node.embedding.is_some()).cloned().collect();
-            let updated: Vec<&PyString> =
-                batch.iter().filter(|todo| todo.is_update).map(|todo| &todo.input.id).collect();
-            let old = old_vectors(&**store, &updated, &embedded).await?;
+            // Also of new documents: a run that was interrupted may have left some.
+            let old = match &self.docstore {
+                Some(_) => old_vectors(&**store, batch, &embedded).await?,
+                None => Vec::new(),
+            };
             let added: HashSet<PyString> = match embedded.is_empty() {
                 true => HashSet::new(),
                 false => store.add(&embedded).await?.into_iter().collect(),
@@ -335,16 +337,14 @@ impl IngestionPipeline {
 
 /// The vectors that a store has of documents. They are asked for by one of the new embeddings: which one does not
 /// matter, since all are wanted. Where there is none, nothing comes in their place, and they go at once.
-async fn old_vectors(store: &dyn VectorStore, documents: &[&PyString], new: &[Node]) -> Result<Vec<PyString>> {
-    if documents.is_empty() {
-        return Ok(Vec::new());
-    }
+async fn old_vectors(store: &dyn VectorStore, batch: &[Todo], new: &[Node]) -> Result<Vec<PyString>> {
     let Some(embedding) = new.iter().find_map(|node| node.embedding.clone()) else {
-        for document in documents {
-            store.delete(document).await?;
+        for todo in batch {
+            store.delete(&todo.input.id).await?;
         }
         return Ok(Vec::new());
     };
-    let query = VectorStoreQuery::new(embedding).with_top_k(0).with_doc_ids(documents.iter().copied());
+    let query = VectorStoreQuery::new(embedding).with_top_k(0);
+    let query = query.with_doc_ids(batch.iter().map(|todo| &todo.input.id));
     Ok(store.query(&query).await?.ids)
 }

@@ -9,6 +9,7 @@ use indices::{
     DocstoreStrategy, EmbedNodes, Error, Ingested, IngestionCache, IngestionPipeline, IngestionProgress, ModelError,
     SentenceSplitter, Transformation, WholeDocuments,
 };
+use kv_core::SimpleKvStore;
 use persist::MemoryFs;
 use pollster::block_on;
 use raw_json::PyString;
@@ -16,6 +17,7 @@ use schema::Node;
 use vectorstore::{VectorStore, VectorStoreQuery};
 use vectorstore_simple::SimpleVectorStore;
 
+use crate::faults::{FailingKv, FailingVectors, Fault};
 use crate::models::TestEmbedder;
 
 /// Counts its calls, and fails at one of them.
@@ -33,6 +35,7 @@ impl Transformation for Counting {
 }
 
 struct Run {
+    kv: SimpleKvStore,
     docstore: KvDocumentStore,
     vectors: SimpleVectorStore,
     calls: Arc<AtomicUsize>,
@@ -40,7 +43,9 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        Self { docstore: KvDocumentStore::in_memory(), vectors: SimpleVectorStore::new(), calls: Arc::default() }
+        let kv = SimpleKvStore::new();
+        let docstore = KvDocumentStore::new(kv.clone());
+        Self { kv, docstore, vectors: SimpleVectorStore::new(), calls: Arc::default() }
     }
 
     fn pipeline(&self, fails_at: usize) -> IngestionPipeline {
@@ -130,6 +135,39 @@ fn a_run_that_is_interrupted_goes_on_where_it_was() {
             let again = run.run(DocstoreStrategy::Upserts, &documents).await;
             assert_eq!(counts(&again), [5 - stored, 0, stored, 0]);
             assert_eq!(run.sources().await, ["a", "b", "c", "d", "e"]);
+        }
+    });
+}
+
+#[test]
+fn a_store_that_fails_loses_no_version_and_another_run_completes_it() {
+    block_on(async {
+        let today = [("a", "new"), ("b", "same"), ("c", "new"), ("d", "first")];
+        for n in 0.. {
+            let run = Run::new();
+            run.run(DocstoreStrategy::Upserts, &[("a", "old"), ("b", "same"), ("c", "old"), ("z", "last")]).await;
+            let fault = Fault::new();
+            let kv = run.kv.clone();
+            let failing = run
+                .pipeline(usize::MAX)
+                .docstore_strategy(DocstoreStrategy::UpsertsAndDelete)
+                .docstore(KvDocumentStore::new(FailingKv(kv, fault.clone())))
+                .vector_store(Arc::new(FailingVectors(run.vectors.clone(), fault.clone())));
+            fault.arm(n);
+            let failed = failing.run(inputs(&today)).await.is_err();
+            fault.arm(usize::MAX);
+            let sources = run.sources().await;
+            for id in ["a", "b", "c"] {
+                assert!(sources.iter().any(|source| source == id), "write {n}: no version of {id}");
+            }
+            failing.run(inputs(&today)).await.unwrap();
+            assert_eq!(run.sources().await, ["a", "b", "c", "d"], "write {n}");
+            let told = failing.run(inputs(&today)).await.unwrap();
+            assert_eq!(counts(&told), [0, 0, 4, 0], "write {n}");
+            if !failed {
+                assert!(n >= 6, "fewer writes than there are");
+                break;
+            }
         }
     });
 }
