@@ -8,6 +8,7 @@ mod interchange;
 mod metadata;
 mod process;
 mod random;
+mod recall;
 mod test;
 mod tidy;
 mod torture;
@@ -87,6 +88,12 @@ enum Command {
         #[arg(long, value_name = "N")]
         self_test: Option<usize>,
     },
+    /// Measures how often the passage that answers a question is found, by the embedders that need no service
+    Recall {
+        /// Also demand that README.md says the same
+        #[arg(long)]
+        check: bool,
+    },
     /// For maintainers: packs recorded LlamaIndex directories into xtask/corpus
     CorpusPack {
         /// The folder of recordings, laid out as xtask/corpus/README.md says
@@ -113,6 +120,7 @@ fn main() -> ExitCode {
             };
             interchange::run(&options).and_then(interchange::demand)
         }
+        Command::Recall { check } => recall::run(check),
         Command::CorpusPack { source } => corpus_data::pack(&source, &corpus_data::archives(&root())),
     };
     match result {

@@ -12,6 +12,8 @@
 //! scores, and the second embeds nothing but the question. Delete `./storage` to begin anew, with other texts or
 //! another model. The answer quotes the sentences that fit best; no language model is asked.
 
+mod data;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use colca::prelude::*;
 /// Answers a question from an index of texts, which is built at the first run and loaded at the next ones.
 #[derive(Parser)]
 struct Args {
-    /// A folder with texts (.txt and .md); without it, three texts about the Inca's storehouses are taken
+    /// A folder with texts (.txt and .md); without it, twelve texts about the Inca's storehouses and roads are taken
     folder: Option<PathBuf>,
     /// What makes embeddings: hash, static:FOLDER or openai:URL,MODEL (with the key OPENAI_API_KEY, if that is set)
     #[arg(long, default_value = "hash")]
@@ -99,12 +101,7 @@ async fn run(args: &Args) -> Result<()> {
 
 /// The texts of this example.
 fn own_texts() -> Vec<Node> {
-    let texts = [
-        ("storehouses", include_str!("data/texts/storehouses.txt")),
-        ("cords", include_str!("data/texts/cords.txt")),
-        ("caravans", include_str!("data/texts/caravans.txt")),
-    ];
-    texts.map(|(title, text)| document(title, text)).into()
+    data::TEXTS.map(|(title, text)| document(title, text)).into()
 }
 
 /// The texts of a folder, by name. What cannot be read is told and left out.

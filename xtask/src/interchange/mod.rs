@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
     let start = Instant::now();
     let mut told = start;
     let mut counts = Counts::default();
-    let mut python = Python::new(venv::python(&target())?);
+    let mut python = Python::new(python()?);
     let folder = target().join(format!("example-{}", std::process::id()));
     let mut compared = check_written_filters(&mut python)?;
     compared += example::check(&mut python, &folder).context("the example 'persist_and_load'")?;
@@ -139,6 +139,11 @@ pub(crate) fn self_test(from: u64, alterations: usize) -> Result<()> {
     Ok(())
 }
 
+/// The Python environment of all this; it is made if need be.
+pub(crate) fn python() -> Result<PathBuf> {
+    venv::python(&target())
+}
+
 /// Where all of this happens.
 fn target() -> PathBuf {
     crate::root().join("target/interchange")
@@ -151,7 +156,7 @@ fn for_each<T: Send>(
     mut told: impl FnMut(T),
 ) -> Result<()> {
     let target = target();
-    let python = venv::python(&target)?;
+    let python = python()?;
     // Half of the time goes into waiting for disks and pipes.
     let workers = thread::available_parallelism().map_or(2, |n| 2 * n.get()).min(seeds.len());
     let next = AtomicUsize::new(0);
