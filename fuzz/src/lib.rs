@@ -6,6 +6,7 @@
 use std::fmt::Debug;
 
 use colca::graphstore::{NodeFilter, RelMapOptions, TripletFilter};
+use colca::indices::{JsonNodeParser, MarkdownNodeParser, SentenceSplitter, TokenTextSplitter, sentences};
 use colca::persist::MemoryFs;
 use colca::prelude::*;
 use colca::raw_json::{Dialect, RawJson, Text, py_repr, to_json};
@@ -129,7 +130,8 @@ pub fn chat_store(data: &[u8]) {
     }
     let mut out = Vec::new();
     store.store_file().content.write_to(&mut out).expect("memory takes everything");
-    let again = decode(&out).and_then(|text| SimpleChatStore::from_text(&text).ok()).expect("what is written can be read");
+    let again =
+        decode(&out).and_then(|text| SimpleChatStore::from_text(&text).ok()).expect("what is written can be read");
     assert_eq!(again.to_dict(), store.to_dict());
 }
 
@@ -164,6 +166,40 @@ pub fn filters(data: &[u8]) {
     assert_eq!(lenient((!group()).into()), !passes);
     assert_eq!(lenient((group() & !group()).into()), false);
     assert_eq!(lenient((group() | !group()).into()), true);
+}
+
+/// Texts of documents. Chunks are parts of the text, in order, and have no more tokens than they may.
+pub fn splitters(data: &[u8]) {
+    let [size, overlap, text @ ..] = data else { return };
+    let (size, overlap) = (usize::from(*size) + 1, usize::from(*overlap));
+    let text = String::from_utf8_lossy(text).into_owned();
+    let mut end = 0;
+    for sentence in sentences(&text) {
+        assert!(end <= sentence.start && sentence.start <= sentence.end);
+        end = sentence.end;
+    }
+    if let Ok(splitter) = SentenceSplitter::new(size, overlap)
+        && let Ok(chunks) = splitter.split_text(text.as_str())
+    {
+        in_order(&text, &chunks);
+    }
+    if let Ok(splitter) = TokenTextSplitter::new(size, overlap) {
+        in_order(&text, &splitter.split_text(text.as_str()).expect("pieces of any size are taken"));
+    }
+    let document = Node::document(text.as_str()).with_id("d");
+    for parser in [&MarkdownNodeParser::default() as &dyn Transformation, &JsonNodeParser::default()] {
+        let Ok(nodes) = block_on(parser.transform(vec![document.clone()])) else { continue };
+        assert!(nodes.iter().all(|node| node.ref_doc_id().is_ok_and(|source| source == Some(&document.id))));
+    }
+}
+
+/// Each chunk occurs in the text, and none before the one before it.
+fn in_order(text: &str, chunks: &[PyString]) {
+    let mut from = 0;
+    for chunk in chunks {
+        let chunk = chunk.to_str().expect("a part of a text is a text");
+        from += text[from..].find(chunk).expect("a chunk is a part of the text behind the one before");
+    }
 }
 
 /// Opens a place with this one file, uses it, upgrades it, and persists it elsewhere.

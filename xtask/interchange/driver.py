@@ -11,6 +11,7 @@ A request's "do" says what is wanted:
     apply    ctx, ops               -> for each operation its own {"ok"} or {"error"}
     ask      ctx, questions         -> likewise
     persist  ctx, dir
+    split    requests               -> for each {"parser", "options", "document"} the nodes it is split into
     forget                          drops all contexts
 
 Operations and questions are objects with an "op"; the table at the end of this file lists them, and each function
@@ -20,6 +21,8 @@ documents by their fields. Indexes are loaded anew for each operation, so that n
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import os
@@ -59,6 +62,7 @@ from llama_index.core.indices import (  # noqa: E402
 from llama_index.core.indices.base import BaseIndex  # noqa: E402
 from llama_index.core.indices.keyword_table.utils import simple_extract_keywords  # noqa: E402
 from llama_index.core.llms import ChatMessage, CompletionResponse, CustomLLM, LLMMetadata  # noqa: E402
+from llama_index.core.node_parser import MarkdownNodeParser, SentenceSplitter, TokenTextSplitter  # noqa: E402
 from llama_index.core.schema import (  # noqa: E402
     BaseNode,
     Document,
@@ -70,6 +74,7 @@ from llama_index.core.schema import (  # noqa: E402
 )
 from llama_index.core.storage.chat_store import SimpleChatStore  # noqa: E402
 from llama_index.core.storage.docstore.utils import json_to_doc  # noqa: E402
+from llama_index.core.utils import get_tokenizer  # noqa: E402
 from llama_index.core.vector_stores import SimpleVectorStore  # noqa: E402
 from llama_index.core.vector_stores.types import (  # noqa: E402
     MetadataFilter,
@@ -332,6 +337,8 @@ def chunk(document: BaseNode, at: int, text: str) -> TextNode:
     )
 
 
+# LlamaIndex's own, before it is replaced.
+TOKENIZER = get_tokenizer()
 Settings.embed_model = HashedEmbedding(dimensions=8, salt="text")
 IMAGES = HashedEmbedding(dimensions=4, salt="image")
 Settings.llm = MarksLLM()
@@ -442,6 +449,27 @@ def one_message(message: ChatMessage | None) -> Json:
     return None if message is None else messages_told([message])[0]
 
 
+# Splitters
+
+
+def split(request: Json) -> Json:
+    parser = PARSERS[request["parser"]](request["options"])
+    # It prints a warning for every short chunk.
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return [node.to_dict() for node in parser([json_to_doc(request["document"])])]
+
+
+def node_id(position: int, _document: BaseNode) -> str:
+    return f"n{position}"
+
+
+PARSERS: dict[str, Callable[[Json], Any]] = {
+    "SentenceSplitter": lambda options: SentenceSplitter(id_func=node_id, tokenizer=TOKENIZER, **options),
+    "TokenTextSplitter": lambda options: TokenTextSplitter(id_func=node_id, tokenizer=TOKENIZER, **options),
+    "MarkdownNodeParser": lambda options: MarkdownNodeParser(id_func=node_id, **options),
+}
+
+
 OPERATIONS: dict[str, Callable[[Context, Json], Json]] = {
     "context.add_vector_store": lambda c, r: c.stores.add_vector_store(SimpleVectorStore(), r["namespace"]),
     "context.namespaces": lambda c, r: sorted(c.stores.vector_stores),
@@ -529,6 +557,8 @@ class Driver:
                 return self.run(request["ctx"], request["questions"])
             case "persist":
                 self.contexts[request["ctx"]].persist(request["dir"])
+            case "split":
+                return [attempt(lambda: split(one)) for one in request["requests"]]
             case "forget":
                 self.contexts.clear()
             case unknown:

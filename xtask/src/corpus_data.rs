@@ -46,9 +46,32 @@ pub(crate) fn pack(source: &Path, to: &Path) -> Result<()> {
         println!("{:>9} bytes, {:>3} cases: {}", bytes.len(), cases.len(), target.display());
         total += bytes.len();
     }
+    let recorded = source.join("splitters/cases.json");
+    if recorded.is_file() {
+        let target = to.with_file_name("splitters").join("cases.json.gz");
+        fs::create_dir_all(target.with_file_name(""))?;
+        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+        io::copy(&mut File::open(&recorded)?, &mut packed)?;
+        fs::write(&target, packed.finish()?).with_context(|| format!("cannot write {}", target.display()))?;
+    }
     ensure!(total > 0, "{} holds no recordings: no <version>/<case>/case.json there", source.display());
     println!("{total:>9} bytes in all");
     Ok(())
+}
+
+/// The recorded answers of the splitters.
+pub(crate) fn splitters(root: &Path) -> PathBuf {
+    root.join("xtask/splitters/cases.json.gz")
+}
+
+/// The text of a file, which may be compressed.
+pub(crate) fn read_text(file: &Path) -> Result<String> {
+    let cannot = || format!("cannot read {}", file.display());
+    let bytes = fs::read(file).with_context(cannot)?;
+    if file.extension() != Some(OsStr::new("gz")) {
+        return String::from_utf8(bytes).with_context(cannot);
+    }
+    io::read_to_string(GzDecoder::new(bytes.as_slice())).with_context(cannot)
 }
 
 fn append<W: io::Write>(archive: &mut Builder<W>, source: &Path, path: &Path) -> Result<()> {

@@ -11,10 +11,10 @@ use colca::persist::Digest;
 use colca::raw_json::{RawJson, Text, Value};
 
 use crate::process::{self, cargo, output, probe, program};
-use crate::{corpus_data, root};
+use crate::{corpus, corpus_data, root};
 
 /// The targets, and the files of the corpus that they start from.
-const TARGETS: [(&str, &str); 10] = [
+const TARGETS: [(&str, &str); 11] = [
     ("values", "index_store.json"),
     ("node", ""),
     ("docstore", "docstore.json"),
@@ -25,6 +25,7 @@ const TARGETS: [(&str, &str); 10] = [
     ("chat_store", "chat_store.json"),
     ("single_file", "index.json"),
     ("filters", ""),
+    ("splitters", ""),
 ];
 
 /// Larger files are slow to mutate and show nothing more.
@@ -89,6 +90,10 @@ fn host() -> Result<String> {
 fn seeds(folder: &Path) -> Result<()> {
     for (target, _) in TARGETS {
         fs::create_dir_all(folder.join("seeds").join(target))?;
+    }
+    for text in corpus::splitters::texts()?.iter().filter(|text| text.len() as u64 <= SEED_BYTES_MAX) {
+        let name = Digest::of(text.as_bytes()).to_string();
+        fs::write(folder.join("seeds/splitters").join(name), text)?;
     }
     for case in corpus_data::cases(&corpus_data::unpack(&root())?)? {
         for entry in fs::read_dir(case.join("persist"))? {

@@ -8,6 +8,7 @@ mod interchange;
 mod metadata;
 mod process;
 mod random;
+mod recall;
 mod test;
 mod tidy;
 mod torture;
@@ -57,6 +58,9 @@ enum Command {
         /// What the self-test's random choices start from
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Instead compare the splitters with the recorded answers in this file
+        #[arg(long, value_name = "FILE")]
+        splitters: Option<PathBuf>,
     },
     /// Feeds everything that reads texts with mutations of the corpus, for a bounded time. Needs a C++ compiler
     Fuzz {
@@ -84,6 +88,12 @@ enum Command {
         #[arg(long, value_name = "N")]
         self_test: Option<usize>,
     },
+    /// Measures how often the passage that answers a question is found, by the embedders that need no service
+    Recall {
+        /// Also demand that README.md says the same
+        #[arg(long)]
+        check: bool,
+    },
     /// For maintainers: packs recorded LlamaIndex directories into xtask/corpus
     CorpusPack {
         /// The folder of recordings, laid out as xtask/corpus/README.md says
@@ -97,6 +107,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Features { all } => features::run(all),
         Command::Torture { install } => torture::run(install),
+        Command::Corpus { splitters: Some(file), .. } => corpus::splitters::compare(&file).and_then(corpus::demand),
         Command::Corpus { dirs, self_test: Some(alterations), seed, .. } => corpus::self_test(&dirs, alterations, seed),
         Command::Corpus { dirs, verbose, .. } => corpus::run(&dirs, verbose),
         Command::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
@@ -109,6 +120,7 @@ fn main() -> ExitCode {
             };
             interchange::run(&options).and_then(interchange::demand)
         }
+        Command::Recall { check } => recall::run(check),
         Command::CorpusPack { source } => corpus_data::pack(&source, &corpus_data::archives(&root())),
     };
     match result {
@@ -135,8 +147,9 @@ const ALTERATIONS_OF_TORTURE: usize = 5000;
 /// The corpus step of `test`: the comparison, and whether it would notice a wrong answer. Every answer counts as a
 /// test.
 fn corpus_step() -> Result<test::Counts> {
-    let counts = corpus::compare(&[], false)?;
+    let mut counts = corpus::compare(&[], false)?;
     corpus::self_test(&[], ALTERATIONS, 1)?;
+    counts += corpus::splitters::compare(&corpus_data::splitters(&root()))?;
     Ok(counts)
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::process::{cargo, display, minutes, probe, run_and_count};
-use crate::{corpus_step, features, interchange, interchange_step, tidy};
+use crate::{corpus_step, features, interchange, interchange_step, recall, tidy};
 
 /// Runs the steps in order and stops at the first that fails. The last line counts the tests.
 pub(crate) fn run() -> ExitCode {
@@ -53,6 +53,7 @@ fn steps(report: &mut Report) -> Result<()> {
         *counts += seen;
         interchange::demand(seen)
     })?;
+    report.step("recall", "cargo xtask recall --check", |_| recall::run(true))?;
     report.step("features", "cargo xtask features", |_| features::run(false))
 }
 

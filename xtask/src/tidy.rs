@@ -47,10 +47,10 @@ pub(crate) const CRATES: &[Rules] = &[
     rules(3, "chatstore", "async-trait bytes indexmap thiserror", "pollster proptest"),
     rules(3, "vectorstore-simple", "async-trait bytes indexmap", "pollster proptest"),
     rules(4, "storage-context", "bytes futures-util indexmap thiserror", "async-trait pollster proptest tempfile"),
-    rules(5, "indices", "async-trait futures-util indexmap regex thiserror unicode-segmentation uuid xxhash-rust", "pollster proptest"),
+    rules(5, "indices", "async-trait base64 encoding_rs futures-util half httpdate indexmap lopdf memchr quick-xml regex reqwest rustls rustls-platform-verifier safetensors sha2 thiserror tiktoken time tokenizers tokio tracing unicode-segmentation uuid xxhash-rust zip", "pollster proptest tempfile text-splitter tokio"),
     rules(6, "colca", "indexmap thiserror tokio", "anyhow async-trait clap pollster tempfile tokio"),
     rules(BESIDE, "benches", "pollster", "criterion"),
-    rules(BESIDE, "xtask", "anyhow async-trait clap flate2 pollster serde serde_json sha2 tar", ""),
+    rules(BESIDE, "xtask", "anyhow async-trait clap flate2 pollster serde serde_json sha2 tar tracing", ""),
 ];
 
 /// A package that only one crate may use directly, and the rest of its family with it.
@@ -65,6 +65,8 @@ const RESERVED: &[Reserved] = &[
     Reserved { package: "opendal", by: DISKS, optional: false },
     Reserved { package: "tokio", by: DISKS, optional: false },
     Reserved { package: "tokio", by: "colca", optional: true },
+    Reserved { package: "tokio", by: "indices", optional: true },
+    Reserved { package: "reqwest", by: "indices", optional: true },
 ];
 
 /// Families of packages that are a runtime or know a network. Up to [`RUNTIME_FREE_FLOOR`] no crate but [`DISKS`] may

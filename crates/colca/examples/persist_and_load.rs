@@ -1,97 +1,162 @@
-//! Builds an index, or loads it if that was done before, and asks it a question.
+//! Builds an index of texts, or loads it if that was done before, and answers a question from it.
 //!
-//! `cargo run --release --example persist_and_load`, twice: the first run makes `./storage`, the second finds it there.
-//! Both give the same answer, and the second embeds nothing but the question. Delete `./storage` to begin anew.
+//! ```text
+//! cargo run --release --example persist_and_load
+//! cargo run --release --example persist_and_load -- ./notes --question "Who has the key?"
+//! cargo run --release --features static-embeddings --example persist_and_load -- --embedder static:./potion-base-8M
+//! cargo run --release --features openai --example persist_and_load -- \
+//!     --embedder openai:http://localhost:11434/v1,nomic-embed-text
+//! ```
+//!
+//! Run it twice: the first run makes `./storage`, the second finds it there. Both find the same passages with the same
+//! scores, and the second embeds nothing but the question. Delete `./storage` to begin anew, with other texts or
+//! another model. The answer quotes the sentences that fit best; no language model is asked.
 
-use std::path::Path;
+mod data;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use colca::indices::OnError;
 use colca::prelude::*;
-use colca::schema::RelatedNodes;
 
-const PLACE: &str = "./storage";
-const QUESTION: &str = "What was done if the knots of the two keepers did not agree?";
+/// Answers a question from an index of texts, which is built at the first run and loaded at the next ones.
+#[derive(Parser)]
+struct Args {
+    /// A folder with texts (.txt and .md); without it, twelve texts about the Inca's storehouses and roads are taken
+    folder: Option<PathBuf>,
+    /// What makes embeddings: hash, static:FOLDER or openai:URL,MODEL (with the key OPENAI_API_KEY, if that is set)
+    #[arg(long, default_value = "hash")]
+    embedder: String,
+    /// What to ask
+    #[arg(long, default_value = "What was done if the knots of the two keepers did not agree?")]
+    question: String,
+    /// Where the index is kept
+    #[arg(long, default_value = "./storage")]
+    storage: PathBuf,
+}
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let embedder = Counting::default();
+async fn main() -> ExitCode {
+    match run(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<()> {
+    let embedder = Counting { inner: embedder(&args.embedder).await?, texts: Arc::default() };
     let start = Instant::now();
-    let index: Index = if Path::new(PLACE).exists() {
-        println!("Loading the index from {PLACE} ...");
-        let ctx = StorageContext::open(PLACE).await?;
+    let index: Index = if args.storage.exists() {
+        println!("Loading the index from {} ...", args.storage.display());
+        let ctx = StorageContext::open(&args.storage).await?;
         load_index_from_storage(&ctx, Some("texts")).await?
     } else {
-        println!("Creating the index ...");
+        let documents = match &args.folder {
+            Some(folder) => {
+                read(folder).await.with_context(|| format!("cannot read the texts in {}", folder.display()))?
+            }
+            None => own_texts(),
+        };
+        println!("Creating the index of {} texts with {} ...", documents.len(), embedder.model_name());
         let ctx = StorageContext::in_memory();
         let index = VectorStoreIndex::builder(&ctx)
             .id("texts")
-            .summary("How the Inca stored, counted and carried")
             .embedder(embedder.clone())
-            .transformations(vec![Arc::new(Paragraphs)])
-            .from_documents(documents())
+            .transformations(vec![Arc::new(SentenceSplitter::new(80, 10)?)])
+            .from_documents(documents)
             .await?;
-        println!("{}", ctx.persist(PLACE).await?);
-        println!("{} passages, and a sentence to know the model by, were embedded.", embedder.texts() - 1);
+        println!("{}", ctx.persist(&args.storage).await?);
         index.into()
     };
-    println!("Ready after {:.1} ms.", millis(start));
+    println!("Ready after {:.1} ms; {} texts were embedded.", millis(start), embedder.texts());
 
     let before = embedder.texts();
     let start = Instant::now();
     let retriever = index.retriever(embedder.clone()).top_k(3);
-    let answer = index.as_query_engine().retriever(retriever).query(QUESTION).await?;
+    let answer = index.as_query_engine().retriever(retriever).query(args.question.as_str()).await?;
     let took = millis(start);
-    println!("\n{QUESTION}\n");
+    println!("\n{}\n", args.question);
     for sentence in answer.response.lines() {
         println!("  {sentence}");
     }
     println!("\nThat was quoted from these passages:\n");
     for NodeWithScore { node, score } in &answer.source_nodes {
-        println!("  {:.4}  {:<13}  {}", score.unwrap_or_default(), node.id.to_string(), begin(&node.text_content()));
+        let title = node.metadata.get(&b"title"[..]).or_else(|| node.metadata.get(&b"file_name"[..]));
+        let title = title.and_then(Value::as_str).cloned().unwrap_or_default();
+        let text = node.text_content().to_string();
+        println!("  {:.4}  {title:<14} {}", score.unwrap_or_default(), beginning(&text));
     }
     println!("\nAnswered in {took:.2} ms; {} text, the question, was embedded.", embedder.texts() - before);
     Ok(())
 }
 
 /// The texts of this example.
-fn documents() -> Vec<Node> {
-    let texts = [
-        ("storehouses", include_str!("data/texts/storehouses.txt")),
-        ("cords", include_str!("data/texts/cords.txt")),
-        ("caravans", include_str!("data/texts/caravans.txt")),
-    ];
-    texts.map(|(title, text)| Node::document(text).with_id(title).with_metadata("title", title)).into()
+fn own_texts() -> Vec<Node> {
+    data::TEXTS.map(|(title, text)| document(title, text)).into()
 }
 
-/// Makes one node of each paragraph.
-#[derive(Debug)]
-struct Paragraphs;
+/// The texts of a folder, by name. What cannot be read is told and left out.
+async fn read(folder: &Path) -> Result<Vec<Node>> {
+    let reader = DirectoryReader::new(folder).recursive(true).required_exts([".txt", ".md"]).filename_as_id(true);
+    let reader = reader.on_error(OnError::Skip);
+    let loaded = reader.load().await?;
+    for skipped in &loaded.skipped {
+        eprintln!("left out: {}: {}", skipped.path.display(), skipped.reason);
+    }
+    Ok(loaded.documents)
+}
 
-#[async_trait::async_trait]
-impl Transformation for Paragraphs {
-    async fn transform(&self, documents: Vec<Node>) -> Result<Vec<Node>, ModelError> {
-        let mut nodes = Vec::new();
-        for document in documents {
-            let source = document.as_related_node_info()?;
-            let text = document.text_content().to_string();
-            for (i, paragraph) in text.split("\n\n").map(str::trim).filter(|text| !text.is_empty()).enumerate() {
-                let mut node = Node::text(paragraph).with_id(format!("{}-{i}", document.id));
-                node.metadata = document.metadata.clone();
-                node.relationships.insert(NodeRelationship::Source, RelatedNodes::One(source.clone()));
-                nodes.push(node);
-            }
-        }
-        Ok(nodes)
+fn document(title: &str, text: &str) -> Node {
+    Node::document(text).with_id(title).with_metadata("title", title)
+}
+
+/// The model that the option `--embedder` names.
+async fn embedder(named: &str) -> Result<Arc<dyn Embedder>> {
+    match named.split_once(':') {
+        None if named == "hash" => Ok(Arc::new(HashEmbedder::default())),
+        Some(("static", folder)) => static_embedder(folder).await,
+        Some(("openai", place)) => match place.rsplit_once(',') {
+            Some((url, model)) => openai_embedder(url, model),
+            None => bail!("no model is named: give the embedder as openai:URL,MODEL"),
+        },
+        _ => bail!("the embedder '{named}' is none of hash, static:FOLDER and openai:URL,MODEL"),
     }
 }
 
+#[cfg(feature = "static-embeddings")]
+async fn static_embedder(folder: &str) -> Result<Arc<dyn Embedder>> {
+    Ok(Arc::new(colca::indices::StaticEmbedder::open(folder).await?))
+}
+
+#[cfg(not(feature = "static-embeddings"))]
+async fn static_embedder(_folder: &str) -> Result<Arc<dyn Embedder>> {
+    bail!("static embedding models need a feature: run it with `--features static-embeddings`")
+}
+
+#[cfg(feature = "openai")]
+fn openai_embedder(url: &str, model: &str) -> Result<Arc<dyn Embedder>> {
+    let key = std::env::var("OPENAI_API_KEY").unwrap_or_default();
+    Ok(Arc::new(colca::indices::OpenAi::new(url).api_key(key).embedder(model)?))
+}
+
+#[cfg(not(feature = "openai"))]
+fn openai_embedder(_url: &str, _model: &str) -> Result<Arc<dyn Embedder>> {
+    bail!("models behind OpenAI-compatible interfaces need a feature: run it with `--features openai`")
+}
+
 /// Counts the texts that are embedded.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Counting {
-    inner: HashEmbedder,
+    inner: Arc<dyn Embedder>,
     texts: Arc<AtomicUsize>,
 }
 
@@ -117,10 +182,12 @@ impl Embedder for Counting {
     }
 }
 
-/// As much of a passage as fits a line.
-fn begin(text: &PyString) -> String {
-    let text = text.to_string();
-    text.chars().take(80).chain("...".chars()).collect()
+fn beginning(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(70) {
+        Some((end, _)) => format!("{} …", &line[..end]),
+        None => line,
+    }
 }
 
 fn millis(start: Instant) -> f64 {

@@ -6,13 +6,13 @@ pub use fs_backends::{IntoPlace, LocalFs, Place};
 pub use graphstore::{GraphStore, PropertyGraphStore, SimpleGraphStore, SimplePropertyGraphStore, Triplet};
 pub use indexstore::{IndexStruct, IndexStructData, KvIndexStore};
 pub use indices::{
-    ComposableGraph, DeleteOptions, DocstoreDelete, DocumentSummaryIndex, Embedder, EmptyIndex, HashEmbedder, Index,
-    KeywordExtractor, KeywordTableIndex, KgExtractor, KgRetrieverMode, KnowledgeGraphIndex, Llm, LlmKeywords,
-    ModelError, MultiModalVectorStoreIndex, NodeWithScore, PropertyGraphIndex, QueryBundle, QueryEngine,
-    QueryEngineExt, RakeKeywords, Response, ResponseMode, ResponseSynthesizer, RetrievedObject, Retriever,
-    RetrieverExt, RetrieverQueryEngine, SimpleKeywords, StreamingResponse, SummaryIndex, Transformation, TreeIndex,
-    TripletExtractor, TripletFn, VectorStoreIndex, load_graph_from_storage, load_index_from_storage,
-    load_indices_from_storage,
+    ComposableGraph, DeleteOptions, DirectoryReader, DocstoreDelete, DocstoreStrategy, DocumentSummaryIndex, Embedder,
+    EmptyIndex, HashEmbedder, Index, IngestionPipeline, KeywordExtractor, KeywordTableIndex, KgExtractor,
+    KgRetrieverMode, KnowledgeGraphIndex, Llm, LlmKeywords, MarkdownNodeParser, ModelError, MultiModalVectorStoreIndex,
+    NodeWithScore, PropertyGraphIndex, QueryBundle, QueryEngine, QueryEngineExt, RakeKeywords, Response, ResponseMode,
+    ResponseSynthesizer, RetrievedObject, Retriever, RetrieverExt, RetrieverQueryEngine, SentenceSplitter,
+    SimpleKeywords, StreamingResponse, SummaryIndex, TokenTextSplitter, Transformation, TreeIndex, TripletExtractor,
+    TripletFn, VectorStoreIndex, load_graph_from_storage, load_index_from_storage, load_indices_from_storage,
 };
 pub use kv_core::{KvStore, KvStoreExt, SimpleKvStore, WriteBatch};
 pub use persist::{MemoryFs, PersistFs};

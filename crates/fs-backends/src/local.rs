@@ -142,7 +142,7 @@ fn version(info: &fs::Metadata) -> Option<String> {
 }
 
 /// Reads a regular file; anything else could make the reader wait for ever.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }

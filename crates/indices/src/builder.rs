@@ -99,7 +99,8 @@ impl<T: IndexKind> IndexBuilder<T> {
         self
     }
 
-    /// What makes nodes of documents, one after the other; [`WholeDocuments`](crate::WholeDocuments) by default.
+    /// What makes nodes of documents, one after the other; a [`SentenceSplitter`](crate::SentenceSplitter) by default,
+    /// LlamaIndex's.
     #[must_use]
     pub fn transformations(mut self, transformations: Vec<Arc<dyn Transformation>>) -> Self {
         self.settings.transformations = transformations;

@@ -1,6 +1,6 @@
 use raw_json::PyString;
 
-use crate::ModelError;
+use crate::{ModelError, ReadError};
 
 /// The result of working with an index.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -214,6 +214,34 @@ pub enum Error {
         /// What it answered with.
         vector: PyString,
     },
+    /// A transformation of an ingestion pipeline failed.
+    #[error("a transformation of '{document}' failed")]
+    Ingestion {
+        /// The document or node.
+        document: PyString,
+        /// What it reports.
+        source: ModelError,
+    },
+    /// An entry of a cache that cannot be read.
+    #[error("the cache's entry '{key}' cannot be read: {problem}; clear the cache")]
+    DamagedCache {
+        /// Its key.
+        key: PyString,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Files could not be read as documents.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A key-value store failed.
+    #[error(transparent)]
+    Kv(#[from] kv_core::Error),
+    /// A place that cannot be read or written.
+    #[error(transparent)]
+    Persist(#[from] persist::Error),
+    /// What was given for a place is none.
+    #[error(transparent)]
+    Place(#[from] fs_backends::Error),
     /// A node that cannot be embedded or stored.
     #[error(transparent)]
     Node(#[from] schema::Error),
@@ -237,6 +265,7 @@ impl Error {
         match self {
             Self::NoIndex | Self::NotFound { .. } => true,
             Self::IndexStore(e) => e.is_not_found(),
+            Self::Read(e) => e.is_not_found(),
             _ => false,
         }
     }

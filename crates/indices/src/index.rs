@@ -70,7 +70,7 @@ macro_rules! index_kinds {
                 }
 
                 /// Says what makes nodes of documents, one after the other;
-                /// [`WholeDocuments`](crate::WholeDocuments) by default.
+                /// a [`SentenceSplitter`](crate::SentenceSplitter) by default, LlamaIndex's.
                 #[must_use]
                 pub fn with_transformations(mut self, transformations: Vec<Arc<dyn Transformation>>) -> Self {
                     self.0.settings.transformations = transformations;
@@ -156,7 +156,7 @@ macro_rules! index_kinds {
             }
 
             /// Says what makes nodes of documents, one after the other;
-            /// [`WholeDocuments`](crate::WholeDocuments) by default.
+            /// a [`SentenceSplitter`](crate::SentenceSplitter) by default, LlamaIndex's.
             #[must_use]
             pub fn with_transformations(self, transformations: Vec<Arc<dyn Transformation>>) -> Self {
                 match self {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use indexmap::{IndexMap, IndexSet};
 use regex::Regex;
 
-use crate::sentences::sentences;
+use crate::splitter::sentences;
 use crate::{Llm, ModelError, summarize};
 
 /// Finds the keywords of a text.

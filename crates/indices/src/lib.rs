@@ -7,7 +7,11 @@ mod index;
 mod hash_embedder;
 mod identity;
 mod models;
+#[cfg(feature = "openai")]
+mod openai;
 mod settings;
+#[cfg(feature = "static-embeddings")]
+mod static_embedder;
 mod transformation;
 
 mod builder;
@@ -33,6 +37,7 @@ mod synthesizer;
 mod document_summary;
 mod empty;
 mod extracted;
+mod ingestion;
 mod keyword_table;
 mod keywords;
 mod kg_extractor;
@@ -40,7 +45,8 @@ mod kg_retriever;
 mod knowledge_graph;
 mod multi_modal;
 mod property_graph;
-mod sentences;
+mod reader;
+mod splitter;
 mod summary;
 mod tree;
 mod tree_graph;
@@ -69,6 +75,7 @@ pub use index::{
     OtherIndex, PandasIndex, PropertyGraphIndex, SqlStructStoreIndex, SummaryIndex, TreeIndex, VectorStoreIndex,
 };
 pub use index_retriever::IndexRetriever;
+pub use ingestion::{DocstoreStrategy, EmbedNodes, Ingested, IngestionCache, IngestionPipeline, IngestionProgress};
 pub use keyword_table::KeywordTableRetriever;
 pub use keywords::{KeywordExtractor, LlmKeywords, RakeKeywords, SimpleKeywords};
 pub use kg_extractor::{Extraction, ImplicitPathExtractor, KgExtractor, SimpleLlmPathExtractor};
@@ -76,9 +83,22 @@ pub use kg_retriever::{KgRetrieverMode, KgTableRetriever};
 pub use load::{load_graph_from_storage, load_index_from_storage, load_indices_from_storage};
 pub use models::{Embedder, Llm, ModelError};
 pub use objects::RetrievedObject;
+#[cfg(feature = "openai")]
+pub use openai::{OpenAi, OpenAiEmbedder, OpenAiError, OpenAiLlm, ServedModel};
 pub use query_engine::{QueryEngine, QueryEngineExt, RetrieverQueryEngine};
+#[cfg(feature = "docx")]
+pub use reader::DocxReader;
+#[cfg(feature = "pdf")]
+pub use reader::PdfReader;
+pub use reader::{DecodeErrors, DirectoryReader, FileContent, FileReader, Loaded, OnError, ReadError, Skipped};
 pub use response::{Response, StreamingResponse};
 pub use retriever::{NodeWithScore, QueryBundle, Retriever, RetrieverExt};
+pub use splitter::{
+    Cl100kBase, JsonNodeParser, MarkdownNodeParser, NodeOptions, SentenceSplitter, SimpleFileNodeParser, SplitError,
+    SplitWith, TokenTextSplitter, Tokenizer, sentences,
+};
+#[cfg(feature = "static-embeddings")]
+pub use static_embedder::{StaticEmbedder, StaticModelError};
 pub use summary::{SummaryIndexEmbeddingRetriever, SummaryIndexRetriever};
 pub use synthesizer::{ResponseMode, ResponseSynthesizer};
 pub use transformation::{Transformation, WholeDocuments};

@@ -5,8 +5,8 @@ use raw_json::PyString;
 
 use crate::tree::TreeSettings;
 use crate::{
-    Embedder, KeywordExtractor, KgExtractor, Llm, RetrievedObject, SimpleKeywords, Transformation, TripletExtractor,
-    WholeDocuments,
+    Embedder, KeywordExtractor, KgExtractor, Llm, RetrievedObject, SentenceSplitter, SimpleKeywords, Transformation,
+    TripletExtractor,
 };
 
 /// What an index works with beside its stores. None of it is stored, and nothing here is made by itself.
@@ -37,7 +37,7 @@ impl Default for Settings {
         Self {
             embedder: None,
             llm: None,
-            transformations: vec![Arc::new(WholeDocuments)],
+            transformations: vec![Arc::new(SentenceSplitter::default())],
             tree: TreeSettings::default(),
             keywords: Arc::new(SimpleKeywords),
             store_nodes_override: false,

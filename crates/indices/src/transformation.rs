@@ -16,6 +16,12 @@ pub trait Transformation: Debug + Send + Sync + 'static {
     /// # Errors
     /// If it fails, for whatever reason.
     async fn transform(&self, nodes: Vec<Node>) -> Result<Vec<Node>, ModelError>;
+
+    /// What tells this transformation from others that make something else of the same nodes: its name and all of its
+    /// settings. With it, an [`IngestionPipeline`](crate::IngestionPipeline) keeps the results; by default there is none.
+    fn cache_settings(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Makes one text node of each document, and leaves other nodes as they are.
@@ -29,6 +35,10 @@ pub struct WholeDocuments;
 impl Transformation for WholeDocuments {
     async fn transform(&self, nodes: Vec<Node>) -> Result<Vec<Node>, ModelError> {
         nodes.into_iter().map(|node| Ok(whole(node)?)).collect()
+    }
+
+    fn cache_settings(&self) -> Option<String> {
+        Some(format!("{self:?}"))
     }
 }
 
@@ -61,7 +71,7 @@ fn whole(document: Node) -> schema::Result<Node> {
     })
 }
 
-fn image(media: &MediaContent) -> ImageContent {
+pub(crate) fn image(media: &MediaContent) -> ImageContent {
     let resource: Option<&MediaResource> = media.image_resource.as_ref();
     ImageContent {
         image: resource.and_then(|image| image.data.clone()),

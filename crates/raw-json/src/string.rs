@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A string as Python and JSON can hold it: Unicode code points, lone surrogates included.
@@ -86,6 +87,14 @@ impl PyString {
             bytes.extend_from_slice(&part.0);
         }
         Self(bytes.into())
+    }
+
+    /// The part between two places in [`as_bytes`](Self::as_bytes); `None` if one of them is beyond the end or within a
+    /// character.
+    pub fn slice(&self, range: Range<usize>) -> Option<Self> {
+        let is_boundary = |at: usize| self.0.get(at).is_none_or(|byte| byte & 0xc0 != 0x80);
+        let part = self.0.get(range.clone())?;
+        (is_boundary(range.start) && is_boundary(range.end)).then(|| Self::from_generalized_utf8(part))
     }
 
     /// Whether `part` occurs in it, Python's `in`. Takes time in proportion to both.

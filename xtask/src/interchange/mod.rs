@@ -14,11 +14,13 @@ mod operations;
 mod plan;
 mod python;
 mod questions;
+mod refreshing;
 mod renaming;
 mod request;
 mod scenario;
 mod searches;
 mod shrink;
+mod splitting;
 mod tamper;
 mod text;
 mod values;
@@ -53,10 +55,12 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
     let start = Instant::now();
     let mut told = start;
     let mut counts = Counts::default();
-    let mut python = Python::new(venv::python(&target())?);
+    let mut python = Python::new(python()?);
     let folder = target().join(format!("example-{}", std::process::id()));
     let mut compared = check_written_filters(&mut python)?;
     compared += example::check(&mut python, &folder).context("the example 'persist_and_load'")?;
+    compared += refreshing::check(&mut python, &folder)?;
+    compared += splitting::check(&mut python, options.from, TEXTS).context("splitting texts")?;
     drop(python);
     let work = |workplace: &mut Workplace, seed| {
         let plan = Plan::random(seed);
@@ -86,6 +90,9 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
     println!("{} of {seeds} seeds agree with LlamaIndex, {compared} comparisons, {seconds:.0} seconds", counts.passed);
     Ok(counts)
 }
+
+/// How many random texts are split.
+const TEXTS: usize = 1_000;
 
 /// Demands that LlamaIndex answers what docs/filters.md says. Counts the cells of its table.
 fn check_written_filters(python: &mut Python) -> Result<usize> {
@@ -132,6 +139,11 @@ pub(crate) fn self_test(from: u64, alterations: usize) -> Result<()> {
     Ok(())
 }
 
+/// The Python environment of all this; it is made if need be.
+pub(crate) fn python() -> Result<PathBuf> {
+    venv::python(&target())
+}
+
 /// Where all of this happens.
 fn target() -> PathBuf {
     crate::root().join("target/interchange")
@@ -144,7 +156,7 @@ fn for_each<T: Send>(
     mut told: impl FnMut(T),
 ) -> Result<()> {
     let target = target();
-    let python = venv::python(&target)?;
+    let python = python()?;
     // Half of the time goes into waiting for disks and pipes.
     let workers = thread::available_parallelism().map_or(2, |n| 2 * n.get()).min(seeds.len());
     let next = AtomicUsize::new(0);

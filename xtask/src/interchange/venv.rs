@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 use crate::process::{self, probe, program};
 
 /// What is installed. The versions are those that the recorded answers come from.
-const PACKAGES: [&str; 4] = ["llama-index-core==0.14.25", "pydantic==2.11.10", "numpy==2.3.5", "scikit-learn==1.7.2"];
+const PACKAGES: [&str; 5] =
+    ["llama-index-core==0.14.25", "nltk==3.10.4", "pydantic==2.11.10", "numpy==2.3.5", "scikit-learn==1.7.2"];
 
 /// The oldest Python that all of them take.
 const PYTHON: &str = "import sys; sys.exit('error: it is too old' if sys.version_info < (3, 11) else 0)";

@@ -266,7 +266,9 @@ mod tests {
         check("schema: dev tokio", &[]);
         check(
             "colca: tokio",
-            &["'colca' depends on 'tokio', which only 'fs-backends' and 'colca' behind a feature may"],
+            &[
+                "'colca' depends on 'tokio', which only 'fs-backends' and 'colca' behind a feature and 'indices' behind a feature may",
+            ],
         );
         check("schema: opendal-core", &["'schema' depends on 'opendal-core', which only 'fs-backends' may"]);
     }

@@ -1,5 +1,8 @@
 //! How to do things, a page for each task. The examples are compiled and run with the tests.
 
+#[doc = include_str!("reading_and_splitting.md")]
+pub mod reading_and_splitting {}
+
 #[doc = include_str!("save_and_load.md")]
 pub mod save_and_load {}
 
@@ -9,8 +12,14 @@ pub mod several_indexes {}
 #[doc = include_str!("customizing_stores.md")]
 pub mod customizing_stores {}
 
+#[doc = include_str!("ingestion.md")]
+pub mod ingestion {}
+
 #[doc = include_str!("updating_documents.md")]
 pub mod updating_documents {}
 
 #[doc = include_str!("querying.md")]
 pub mod querying {}
+
+#[doc = include_str!("models.md")]
+pub mod models {}

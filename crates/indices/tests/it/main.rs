@@ -6,13 +6,21 @@ mod change;
 mod faults;
 mod graph_faults;
 mod graphs;
+mod ingestion;
 mod kinds;
 mod knowledge_graph;
 mod model;
 mod models;
 mod objects;
+#[cfg(feature = "openai")]
+mod openai;
 mod property_graph;
 mod query;
+mod reading;
+#[cfg(feature = "openai")]
+mod server;
+#[cfg(feature = "static-embeddings")]
+mod static_embedder;
 mod texts;
 mod tree;
 

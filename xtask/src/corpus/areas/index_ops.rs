@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use async_trait::async_trait;
 use colca::indexstore::{KeywordTable, KnowledgeGraph};
-use colca::indices::{self, KeywordExtractor, ModelError};
+use colca::indices::{self, KeywordExtractor, ModelError, NodeOptions, SentenceSplitter};
 use colca::prelude::*;
 
 use super::det_embedding::DetEmbedding;
@@ -19,8 +19,7 @@ use crate::corpus::rules::{self, Rule};
 pub(super) struct IndexOp {
     index: String,
     embedder: DetEmbedding,
-    /// The nodes that LlamaIndex made of documents.
-    chunks: Arc<Chunks>,
+    splitter: SentenceSplitter,
     /// The keywords that its language model found.
     keywords: Keywords,
     /// Nodes that were deleted by operations before or after.
@@ -85,30 +84,22 @@ enum What {
     Retrieve,
 }
 
-/// Makes of documents the nodes that LlamaIndex made.
-#[derive(Debug)]
-struct Chunks(HashMap<PyString, Vec<Node>>);
-
-#[async_trait]
-impl Transformation for Chunks {
-    async fn transform(&self, documents: Vec<Node>) -> Result<Vec<Node>, ModelError> {
-        Ok(documents.iter().flat_map(|document| self.0.get(&document.id).cloned().unwrap_or_default()).collect())
-    }
-}
-
-impl Chunks {
-    /// Those in the state after the operation.
-    fn of(docstore: &Value) -> Self {
-        let mut chunks: HashMap<PyString, Vec<Node>> = HashMap::new();
-        let nodes = docstore.get("docstore/data").and_then(Value::as_object).into_iter().flatten();
-        for node in nodes.filter_map(|(id, value)| Node::from_value(value, id).ok()) {
-            if let Ok(Some(source)) = node.ref_doc_id() {
-                chunks.entry(source.clone()).or_default().push(node.clone());
-            }
+/// The splitter that LlamaIndex was recorded with, whose nodes get the ids that were recorded after the operation.
+fn splitter(docstore: &Value) -> SentenceSplitter {
+    let mut ids: HashMap<PyString, Vec<PyString>> = HashMap::new();
+    let nodes = docstore.get("docstore/data").and_then(Value::as_object).into_iter().flatten();
+    for node in nodes.filter_map(|(id, value)| Node::from_value(value, id).ok()) {
+        if let Ok(Some(source)) = node.ref_doc_id() {
+            ids.entry(source.clone()).or_default().push(node.id.clone());
         }
-        Self(chunks)
     }
+    let recorded = move |at: usize, document: &Node| ids.get(&document.id).and_then(|ids| ids.get(at)).cloned();
+    let options = NodeOptions::default().id_func(move |at, document| recorded(at, document).unwrap_or_default());
+    SentenceSplitter::new(CHUNK_SIZE, CHUNK_OVERLAP).expect("the overlap is smaller").options(options)
 }
+
+const CHUNK_SIZE: usize = 48;
+const CHUNK_OVERLAP: usize = 8;
 
 impl IndexOp {
     /// `docstore_after` and `index_store_after` are LlamaIndex's stores after the operation.
@@ -131,14 +122,14 @@ impl IndexOp {
             _ => return None,
         };
         let index = text("index")?.to_string();
-        let chunks = Arc::new(Chunks::of(docstore_after));
+        let splitter = splitter(docstore_after);
         let keywords = Keywords::of(&what, &index, index_store_after);
         let ops = case.question("ops").unwrap_or(Value::Null);
         let of_index = |op: &&Value| op.get("index").and_then(Value::as_str).is_some_and(|of| *of == *index);
         let lists = ops.as_array().unwrap_or_default().iter().filter(of_index).filter_map(|op| op.get("node_ids"));
         let deleted = lists.flat_map(|ids| ids.as_array().unwrap_or_default()).filter_map(|id| id.as_str().cloned());
         let deleted = deleted.collect();
-        Some(Self { index, embedder: DetEmbedding::of(case), chunks, keywords, deleted, what })
+        Some(Self { index, embedder: DetEmbedding::of(case), splitter, keywords, deleted, what })
     }
 
     pub(super) async fn apply(&self, ctx: &StorageContext) -> Result<Value, String> {
@@ -147,8 +138,8 @@ impl IndexOp {
 
     async fn try_apply(&self, ctx: &StorageContext) -> Result<Value, indices::Error> {
         let index = load_index_from_storage(ctx, Some(&self.index)).await?;
-        let chunks: Arc<dyn Transformation> = Arc::clone(&self.chunks) as _;
-        let index = index.with_embedder(self.embedder.clone()).with_transformations(vec![chunks]);
+        let splitter: Arc<dyn Transformation> = Arc::new(self.splitter.clone());
+        let index = index.with_embedder(self.embedder.clone()).with_transformations(vec![splitter]);
         let index = match index {
             Index::KeywordTable(index) => index.with_keyword_extractor(self.keywords.clone()).into(),
             index => index,

@@ -11,12 +11,12 @@ mod index_ops;
 mod index_store;
 mod load;
 mod ops;
+mod pipeline;
 mod property_graph;
 mod retrieve;
 mod vectors;
 
 use anyhow::Result;
-use colca::raw_json::Value;
 
 use super::answers::{Answers, Area, Outcome};
 use super::case::Case;
@@ -25,10 +25,7 @@ use super::case::Case;
 pub(super) async fn run(case: &Case, answers: &mut Answers) -> Result<()> {
     match case.kind().as_str() {
         "chat" => return chat::run(case, answers).await,
-        "pipeline" => {
-            not_yet(case, answers, Area::Pipeline, "pipeline");
-            return Ok(());
-        }
+        "pipeline" => return pipeline::run(case, answers).await,
         "single_file" => return context::single_file(case, answers).await,
         _ => {}
     }
@@ -41,18 +38,4 @@ pub(super) async fn run(case: &Case, answers: &mut Answers) -> Result<()> {
     load::run(case, &ctx, answers).await?;
     retrieve::run(case, &ctx, answers).await?;
     ops::run(case, &ctx, answers).await
-}
-
-/// Notes answers that nothing here can give so far, one for each entry.
-fn not_yet(case: &Case, answers: &mut Answers, area: Area, part: &str) {
-    match case.expect.get(part) {
-        None => {}
-        Some(Value::Object(entries)) => {
-            for (key, value) in entries {
-                let n = value.as_array().map_or(1, <[Value]>::len);
-                (0..n).for_each(|_| answers.put(area, &[part, &key.to_string()], Outcome::NotYet));
-            }
-        }
-        Some(_) => answers.put(area, &[part], Outcome::NotYet),
-    }
 }

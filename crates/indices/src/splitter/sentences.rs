@@ -1,7 +1,5 @@
-//! Where sentences end: NLTK's Punkt without training data, which is what LlamaIndex splits texts with.
-//!
-//! No abbreviation is known, so that "Dr. Smith" is two sentences. The rules are those of NLTK 3.10.4. Everything is
-//! linear in the length of the text, and ranges are in bytes.
+//! Where sentences end, by the rules of NLTK 3.10.4. Everything is linear in the length of the text, and ranges are in
+//! bytes.
 
 use std::iter::Peekable;
 use std::ops::Range;
@@ -10,8 +8,17 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// The sentences of a text, without the whitespace between them.
-pub(crate) fn sentences(text: &str) -> Vec<Range<usize>> {
+/// The sentences of a text in bytes, without the whitespace between them: those of NLTK's Punkt tokenizer without training
+/// data, which [`SentenceSplitter`](crate::SentenceSplitter) cuts between.
+///
+/// No abbreviation is known, so that "Dr. Smith" is two sentences. Takes time in proportion to the length of the text.
+///
+/// ```
+/// let text = "The colca is a storehouse. \"Llamas carry grain.\" Who counts?";
+/// let sentences: Vec<&str> = indices::sentences(text).into_iter().map(|sentence| &text[sentence]).collect();
+/// assert_eq!(sentences, ["The colca is a storehouse.", "\"Llamas carry grain.\"", "Who counts?"]);
+/// ```
+pub fn sentences(text: &str) -> Vec<Range<usize>> {
     realigned(text, &slices(text))
 }
 
