@@ -119,8 +119,14 @@ impl IndexHandle {
     /// As [`nodes`](Self::nodes).
     pub async fn ref_doc_info(&self) -> Result<IndexMap<PyString, RefDocInfo>> {
         let mut documents = IndexSet::new();
-        for node in self.nodes().await? {
-            documents.extend(node.ref_doc_id()?.cloned());
+        match &self.index_struct().data {
+            // Its struct names them.
+            IndexStructData::DocumentSummary(known) => documents.extend(known.doc_id_to_summary_id.keys().cloned()),
+            _ => {
+                for node in self.nodes().await? {
+                    documents.extend(node.ref_doc_id()?.cloned());
+                }
+            }
         }
         let documents: Vec<PyString> = documents.into_iter().collect();
         let infos = self.ctx.docstore().get_ref_doc_infos(&documents).await?;
