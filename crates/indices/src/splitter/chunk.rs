@@ -20,8 +20,13 @@ pub(crate) struct Gathering {
 }
 
 impl Gathering {
+    /// How many tokens there would be with another piece, whatever a tokenizer says.
+    pub(crate) fn with(&self, piece: &Piece) -> usize {
+        self.tokens.saturating_add(piece.tokens)
+    }
+
     pub(crate) fn push(&mut self, piece: Piece) {
-        self.tokens += piece.tokens;
+        self.tokens = self.with(&piece);
         self.pieces.push_back(piece);
     }
 
@@ -30,7 +35,7 @@ impl Gathering {
         while wanted(self.tokens)
             && let Some(piece) = self.pieces.pop_front()
         {
-            self.tokens -= piece.tokens;
+            self.tokens = self.tokens.saturating_sub(piece.tokens);
         }
     }
 
@@ -38,12 +43,12 @@ impl Gathering {
     pub(crate) fn keep_end(&mut self, tokens: usize) {
         let mut kept = 0;
         let fits = self.pieces.iter().rev().take_while(|piece| {
-            kept += piece.tokens;
+            kept = piece.tokens.saturating_add(kept);
             kept <= tokens
         });
         let n = fits.count();
         self.pieces.drain(..self.pieces.len() - n);
-        self.tokens = self.pieces.iter().map(|piece| piece.tokens).sum();
+        self.tokens = self.pieces.iter().fold(0, |sum, piece| piece.tokens.saturating_add(sum));
     }
 
     pub(crate) fn chunk(&self) -> Chunk {
@@ -95,5 +100,37 @@ impl Chunk {
             [one] => one.clone(),
             several => PyString::concat(several),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SentenceSplitter, TokenTextSplitter, Tokenizer};
+
+    #[test]
+    fn lone_surrogates_stay_what_they_are() {
+        let text = PyString::from_utf16(&[0x61, 0xd83d, 0x2e, 0x20, 0xde00, 0x62, 0x2e]);
+        let chunks = SentenceSplitter::new(3, 0).unwrap().split_text(&text).unwrap();
+        let without_spaces = |text: &PyString| text.code_points().filter(|c| *c != 0x20).collect::<Vec<u32>>();
+        let joined = PyString::concat(&chunks);
+        assert!(chunks.len() > 1 && without_spaces(&joined) == without_spaces(&text), "{chunks:?}");
+    }
+
+    #[derive(Debug)]
+    struct Endless;
+
+    impl Tokenizer for Endless {
+        fn count(&self, text: &str) -> usize {
+            if text.len() > 1 { usize::MAX } else { usize::MAX / 2 + 1 }
+        }
+    }
+
+    #[test]
+    fn a_tokenizer_may_count_anything() {
+        let sentences = SentenceSplitter::new(usize::MAX - 1, 9).unwrap().tokenizer(Endless);
+        assert_eq!(sentences.split_text("ab cd").unwrap().len(), 4);
+        let words = TokenTextSplitter::new(5, 5).unwrap().tokenizer(Endless);
+        assert_eq!(words.split_text("ab cd").unwrap().len(), 4);
     }
 }

@@ -142,13 +142,13 @@ impl SentenceSplitter {
             if piece.tokens > size {
                 return Err(SplitError::SingleToken);
             }
-            if !is_fresh && gathering.tokens + piece.tokens > size {
+            if !is_fresh && gathering.with(&piece) > size {
                 chunks.push(gathering.chunk());
                 gathering.keep_end(self.chunk_overlap);
                 is_fresh = true;
             }
             if is_fresh {
-                gathering.drop_front(|tokens| tokens + piece.tokens > size);
+                gathering.drop_front(|tokens| piece.tokens.saturating_add(tokens) > size);
             }
             gathering.push(piece);
             is_fresh = false;
@@ -196,7 +196,7 @@ pub(crate) fn room(
     let embed = document.get_metadata_str(schema::MetadataMode::Embed)?;
     let llm = document.get_metadata_str(schema::MetadataMode::Llm)?;
     let longer = if embed.code_points().count() > llm.code_points().count() { embed } else { llm };
-    let tokens = tokenizer.count(&longer.to_string_lossy()) + more;
+    let tokens = tokenizer.count(&longer.to_string_lossy()).saturating_add(more);
     if tokens >= chunk_size {
         return Err(SplitError::Metadata { tokens, chunk_size });
     }

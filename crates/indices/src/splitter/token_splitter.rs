@@ -120,9 +120,10 @@ impl TokenTextSplitter {
         };
         let mut gathering = Gathering::default();
         for piece in pieces(text, size, cuts, &*self.tokenizer)? {
-            if gathering.tokens + piece.tokens > size {
+            if gathering.with(&piece) > size {
                 close(&gathering);
-                gathering.drop_front(|tokens| tokens > self.chunk_overlap || tokens + piece.tokens > size);
+                gathering
+                    .drop_front(|tokens| tokens > self.chunk_overlap || piece.tokens.saturating_add(tokens) > size);
             }
             gathering.push(piece);
         }
