@@ -51,7 +51,9 @@ pub fn embedded_nodes(count: usize, dimension: usize) -> Vec<Node> {
 pub fn context(nodes: &[Node]) -> StorageContext {
     let ctx = StorageContext::in_memory();
     pollster::block_on(async {
-        ctx.docstore().add_documents(nodes).await.expect("the nodes are good");
+        // An index leaves the embeddings out of the document store.
+        let texts: Vec<Node> = nodes.iter().cloned().map(|node| Node { embedding: None, ..node }).collect();
+        ctx.docstore().add_documents(&texts).await.expect("the nodes are good");
         let vectors = ctx.vector_store().expect("a new context has one");
         let embedded: Vec<Node> = nodes.iter().filter(|node| node.embedding.is_some()).cloned().collect();
         vectors.add(&embedded).await.expect("the embeddings are good");

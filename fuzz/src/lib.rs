@@ -204,7 +204,7 @@ fn in_order(text: &str, chunks: &[PyString]) {
 
 /// Opens a place with this one file, uses it, upgrades it, and persists it elsewhere.
 fn context(name: &str, data: &[u8], exercise: impl AsyncFn(&StorageContext)) {
-    let place = MemoryFs::new();
+    let place = empty_place();
     place.put(name, data.to_vec());
     let Ok(ctx) = block_on(StorageContext::open(place)) else { return };
     persist_and_open(&ctx);
@@ -212,6 +212,29 @@ fn context(name: &str, data: &[u8], exercise: impl AsyncFn(&StorageContext)) {
     persist_and_open(&ctx);
     let _ = block_on(ctx.upgrade());
     persist_and_open(&ctx);
+}
+
+/// A place with the files that every context has.
+fn empty_place() -> MemoryFs {
+    let place = MemoryFs::new();
+    ["docstore.json", "index_store.json"].into_iter().for_each(|name| place.put(name, "{}"));
+    place
+}
+
+/// Manifests. Whatever one says, nothing but the place's own files is read and written, and what opens can be replaced.
+pub fn manifest(data: &[u8]) {
+    let place = empty_place();
+    place.put(".colca/1.json", data.to_vec());
+    place.put(".colca/c-0.staged", "{}");
+    let before = place.files();
+    let opened = block_on(StorageContext::open(place.clone()));
+    assert_eq!(place.files(), before, "opening writes nothing");
+    let ctx = opened.unwrap_or_else(|_| StorageContext::in_memory());
+    block_on(ctx.docstore().add_documents(&[Node::text("t").with_id("n")])).expect("the node is good");
+    if block_on(ctx.persist_with(place.clone(), &PersistOptions::overwrite())).is_ok() {
+        let again = block_on(StorageContext::open(place)).expect("what was persisted opens");
+        assert!(block_on(again.docstore().document_exists("n")).expect("it is a document store"));
+    }
 }
 
 fn persist_and_open(ctx: &StorageContext) {

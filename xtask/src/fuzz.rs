@@ -14,7 +14,7 @@ use crate::process::{self, cargo, output, probe, program};
 use crate::{corpus, corpus_data, root};
 
 /// The targets, and the files of the corpus that they start from.
-const TARGETS: [(&str, &str); 11] = [
+const TARGETS: [(&str, &str); 12] = [
     ("values", "index_store.json"),
     ("node", ""),
     ("docstore", "docstore.json"),
@@ -26,6 +26,7 @@ const TARGETS: [(&str, &str); 11] = [
     ("single_file", "index.json"),
     ("filters", ""),
     ("splitters", ""),
+    ("manifest", ""),
 ];
 
 /// Larger files are slow to mutate and show nothing more.
@@ -69,8 +70,8 @@ pub(crate) fn run(names: &[String], seconds: u64) -> Result<()> {
         let mut command = program(&binary.to_string_lossy(), LIMITS);
         command.arg(format!("-max_total_time={seconds}")).arg(format!("-artifact_prefix={found}"));
         command.args([format!("target/fuzz/corpus/{name}"), format!("target/fuzz/seeds/{name}")]);
-        if name == "filters" {
-            command.arg("fuzz/seeds/filters");
+        if root().join("fuzz/seeds").join(name).is_dir() {
+            command.arg(format!("fuzz/seeds/{name}"));
         }
         if process::run(&mut command).is_err() {
             findings.push(name);

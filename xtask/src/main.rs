@@ -1,7 +1,9 @@
 //! The automation of the workspace: `cargo xtask` lists the commands. Each lives in the file of its name.
 
+mod bench;
 mod corpus;
 mod corpus_data;
+mod faults;
 mod features;
 mod fuzz;
 mod interchange;
@@ -9,9 +11,11 @@ mod metadata;
 mod process;
 mod random;
 mod recall;
+mod services;
 mod test;
 mod tidy;
 mod torture;
+mod venv;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,6 +35,14 @@ struct Args {
 enum Command {
     /// Everything that must pass before a change lands. CI runs this
     Test,
+    /// Measures, and prints ratios: against the disk or a peer, within one run
+    Bench {
+        /// Which questions, each a file in benches/benches. Default: those that answer in ratios
+        names: Vec<String>,
+        /// With a tenth of the data
+        #[arg(long)]
+        small: bool,
+    },
     /// Checks the rules of the house: floors, dependencies, READMEs, absences. Takes a second
     Tidy,
     /// Checks that each crate compiles alone: without features, with the default ones, with each by itself
@@ -62,6 +74,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         splitters: Option<PathBuf>,
     },
+    /// Persists while processes are killed, calls fail, disks are full and the power goes, and looks at what is left
+    Faults(faults::Options),
     /// Feeds everything that reads texts with mutations of the corpus, for a bounded time. Needs a C++ compiler
     Fuzz {
         /// Which targets. Default: all, one after the other
@@ -94,6 +108,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Runs the servers that places and stores are tested on, and says how to reach them, until it is interrupted
+    Services,
     /// For maintainers: packs recorded LlamaIndex directories into xtask/corpus
     CorpusPack {
         /// The folder of recordings, laid out as xtask/corpus/README.md says
@@ -104,12 +120,14 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Test => return test::run(),
+        Command::Bench { names, small } => bench::run(&names, small),
         Command::Tidy => tidy::run(),
         Command::Features { all } => features::run(all),
         Command::Torture { install } => torture::run(install),
         Command::Corpus { splitters: Some(file), .. } => corpus::splitters::compare(&file).and_then(corpus::demand),
         Command::Corpus { dirs, self_test: Some(alterations), seed, .. } => corpus::self_test(&dirs, alterations, seed),
         Command::Corpus { dirs, verbose, .. } => corpus::run(&dirs, verbose),
+        Command::Faults(options) => faults::run(&options),
         Command::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
         Command::Interchange { self_test: Some(alterations), from, .. } => interchange::self_test(from, alterations),
         Command::Interchange { seeds, seed, from, keep, .. } => {
@@ -121,6 +139,7 @@ fn main() -> ExitCode {
             interchange::run(&options).and_then(interchange::demand)
         }
         Command::Recall { check } => recall::run(check),
+        Command::Services => services::run(),
         Command::CorpusPack { source } => corpus_data::pack(&source, &corpus_data::archives(&root())),
     };
     match result {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::process::{cargo, display, minutes, probe, run_and_count};
-use crate::{corpus_step, features, interchange, interchange_step, recall, tidy};
+use crate::services::Services;
+use crate::{corpus_step, faults, features, interchange, interchange_step, recall, tidy};
 
 /// Runs the steps in order and stops at the first that fails. The last line counts the tests.
 pub(crate) fn run() -> ExitCode {
@@ -36,11 +37,18 @@ fn steps(report: &mut Report) -> Result<()> {
     let mut doc = cargo("doc --workspace --no-deps --all-features --quiet");
     doc.env("RUSTDOCFLAGS", "--deny warnings");
     report.command("doc", doc)?;
-    let tests = match probe(&mut cargo("nextest --version")) {
+    let mut services = None;
+    report.step("services", "cargo xtask services", |_| {
+        services = Some(Services::start()?);
+        Ok(())
+    })?;
+    let mut tests = match probe(&mut cargo("nextest --version")) {
         Ok(()) => cargo("nextest run --workspace --all-features --no-fail-fast"),
         Err(_) => cargo("test --workspace --all-features --no-fail-fast --lib --bins --tests"),
     };
+    services.iter().for_each(|services| services.tell(&mut tests));
     report.command("tests", tests)?;
+    drop(services);
     report.command("doctests", cargo("test --workspace --all-features --no-fail-fast --doc"))?;
     report.step("corpus", "cargo xtask corpus", |counts| {
         let seen = corpus_step()?;
@@ -53,6 +61,10 @@ fn steps(report: &mut Report) -> Result<()> {
         *counts += seen;
         interchange::demand(seen)
     })?;
+    report.command("faults", faults::command("--sample 10 --rounds 10")?)?;
+    report.command("faults seen", faults::command("--self-test --sample 10 --rounds 10")?)?;
+    report.command("seen on S3", faults::command("--on s3 --self-test")?)?;
+    report.command("faults on S3", faults::command("--on s3 --sample 10 --rounds 4")?)?;
     report.step("recall", "cargo xtask recall --check", |_| recall::run(true))?;
     report.step("features", "cargo xtask features", |_| features::run(false))
 }
@@ -74,7 +86,7 @@ impl Report {
         let advice =
             format!("`rustup component add {component}` adds it (with Debian's own Rust: `apt install {package}`)");
         println!("\n== {name}\nNOT RUN: {component} is not installed. {advice}\n({reason})");
-        self.lines.push(format!("  {name:<11} NOT RUN: {component} is not installed; {advice}"));
+        self.lines.push(format!("  {name:<12} NOT RUN: {component} is not installed; {advice}"));
         Ok(())
     }
 
@@ -93,7 +105,7 @@ impl Report {
 }
 
 fn line(name: &str, time: Duration, outcome: &str) -> String {
-    format!("  {name:<11} {}{outcome}", minutes(time))
+    format!("  {name:<12} {}{outcome}", minutes(time))
 }
 
 /// How many tests ran, and how they ended.
@@ -212,7 +224,7 @@ mod tests {
         report.step("one", "cargo one", |_| Ok(())).unwrap();
         let error = report.step("two", "cargo two", |_| anyhow::bail!("broken")).unwrap_err();
         assert_eq!(format!("{error:#}"), "step 'two' failed; `cargo two` repeats it: broken");
-        assert_eq!(report.lines, ["  one          0m 00s", "  two          0m 00s  FAILED"]);
+        assert_eq!(report.lines, ["  one           0m 00s", "  two           0m 00s  FAILED"]);
         assert_eq!(report.counts.to_string(), "0 passed, 0 failed, 0 skipped");
     }
 

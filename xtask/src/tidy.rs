@@ -37,10 +37,10 @@ const fn rules(floor: u8, name: &'static str, uses: &'static str, tests_use: &'s
 pub(crate) const CRATES: &[Rules] = &[
     rules(0, "raw-json", "bytes fast-float2 indexmap memchr serde_json thiserror zmij", "proptest"),
     rules(1, "schema", "base64 indexmap sha2 thiserror uuid", "proptest"),
-    rules(1, "persist", "async-trait bytes thiserror xxhash-rust", "pollster"),
+    rules(1, "persist", "async-trait bytes serde serde_json thiserror uuid xxhash-rust", "pollster"),
     rules(2, "kv-core", "async-trait bytes futures-core futures-util indexmap thiserror", "pollster proptest"),
     rules(2, "vectorstore", "async-trait bytes thiserror", "pollster"),
-    rules(2, "fs-backends", "async-trait bytes thiserror tokio", "pollster tempfile tokio"),
+    rules(2, "fs-backends", "async-trait bytes futures-util opendal rustix thiserror tokio", "pollster tempfile tokio"),
     rules(3, "docstore", "futures-core futures-util indexmap thiserror", "async-trait pollster proptest"),
     rules(3, "indexstore", "indexmap thiserror", "pollster proptest"),
     rules(3, "graphstore", "async-trait bytes indexmap thiserror", "pollster proptest"),
@@ -49,7 +49,9 @@ pub(crate) const CRATES: &[Rules] = &[
     rules(4, "storage-context", "bytes futures-util indexmap thiserror", "async-trait pollster proptest tempfile"),
     rules(5, "indices", "async-trait base64 encoding_rs futures-util half httpdate indexmap lopdf memchr quick-xml regex reqwest rustls rustls-platform-verifier safetensors sha2 thiserror tiktoken time tokenizers tokio tracing unicode-segmentation uuid xxhash-rust zip", "pollster proptest tempfile text-splitter tokio"),
     rules(6, "colca", "indexmap thiserror tokio", "anyhow async-trait clap pollster tempfile tokio"),
-    rules(BESIDE, "benches", "pollster", "criterion"),
+    rules(BESIDE, "benches", "pollster", "bytes criterion tempfile"),
+    rules(BESIDE, "faults", "libc pollster", ""),
+    rules(BESIDE, "faults-remote", "bytes futures-util opendal opendal-http-transport-reqwest rustls tokio", "tokio"),
     rules(BESIDE, "xtask", "anyhow async-trait clap flate2 pollster serde serde_json sha2 tar tracing", ""),
 ];
 
@@ -62,7 +64,7 @@ struct Reserved {
 }
 
 const RESERVED: &[Reserved] = &[
-    Reserved { package: "opendal", by: DISKS, optional: false },
+    Reserved { package: "opendal", by: DISKS, optional: true },
     Reserved { package: "tokio", by: DISKS, optional: false },
     Reserved { package: "tokio", by: "colca", optional: true },
     Reserved { package: "tokio", by: "indices", optional: true },
@@ -100,7 +102,7 @@ const ABSENT: &[Absence] = &[
     Absence {
         what: "unsafe",
         up_to_floor: BESIDE,
-        except: &["crates/raw-json/src/decode.rs", "crates/raw-json/src/raw.rs"],
+        except: &["crates/raw-json/src/decode.rs", "crates/raw-json/src/raw.rs", "faults/src/"],
         tests_may: false,
     },
 ];

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::metadata::Metadata;
 use crate::process::{cargo, minutes, output, probe, program};
-use crate::{corpus_self_test, features, fuzz, interchange_torture, process, tidy};
+use crate::{corpus_self_test, faults, features, fuzz, interchange_torture, process, tidy};
 
 /// The crates whose memory accesses Miri watches.
 const MIRI: &str = "--package raw-json --package vectorstore-simple";
@@ -18,6 +18,9 @@ const FUZZING_SECONDS: u64 = 60;
 
 /// How many cases each property test tries.
 const PROPTEST_CASES: &str = "20000";
+
+/// How many states of each scenario the model check explores.
+const MODEL_STATES: &str = "3000000";
 
 /// How many it tries under Miri, which is some hundred times slower.
 const PROPTEST_CASES_MIRI: &str = "4";
@@ -29,7 +32,14 @@ pub(crate) fn run(install: bool) -> Result<()> {
     torture.check("features, also in pairs", || features::run(true));
     torture.check("corpus self-test", corpus_self_test);
     torture.check("LlamaIndex, both ways", interchange_torture);
+    torture.check("faults are noticed", || process::run(&mut faults::command("--self-test")?));
+    torture.check("faults", || process::run(&mut faults::command("--rounds 300 --write")?));
+    torture.check("faults on S3", || process::run(&mut faults::command("--on s3 --rounds 40 --write")?));
     torture.check("many random cases", || process::run(&mut properties(&metadata)?));
+    torture.check("model of the commit", || {
+        let mut command = cargo("test --release --package persist --test model -- --nocapture --test-threads=2");
+        process::run(command.env("COLCA_MODEL_STATES", MODEL_STATES))
+    });
     torture.check_with("fuzzing", "apt-get install g++", fuzz::ready, || fuzz::run(&[], FUZZING_SECONDS));
     torture.check_with("Miri", "rustup component add --toolchain nightly miri rust-src", miri_works, || {
         let mut command = cargo(&format!("+nightly miri test --lib --tests {MIRI}"));

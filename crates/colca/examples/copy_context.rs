@@ -28,6 +28,9 @@ struct Args {
     /// Rewrite what older versions wrote into what today's LlamaIndex reads
     #[arg(long)]
     upgrade: bool,
+    /// Replace the context that is at the target
+    #[arg(long)]
+    overwrite: bool,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -52,7 +55,9 @@ async fn run(args: &Args) -> Result<()> {
             eprintln!("not upgraded: {id}: {reason}");
         }
     }
-    let report = ctx.persist(&args.dst).await.with_context(|| format!("cannot persist to {}", args.dst))?;
+    let options = PersistOptions { overwrite: args.overwrite, ..PersistOptions::default() };
+    let persisted = ctx.persist_with(&args.dst, &options).await;
+    let report = persisted.with_context(|| format!("cannot persist to {}", args.dst))?;
     if args.json {
         println!("{}", report.to_value());
     } else {

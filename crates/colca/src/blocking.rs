@@ -43,7 +43,7 @@ use indices::{
 };
 use raw_json::PyString;
 use schema::Node;
-use storage_context::{PersistOptions, PersistReport};
+use storage_context::{OpenOptions, PersistOptions, PersistReport};
 use tokio::runtime::{Builder, Handle, Runtime};
 use vectorstore::{VectorStoreQuery, VectorStoreQueryResult};
 
@@ -87,6 +87,14 @@ impl StorageContext {
     /// As [`storage_context::StorageContext::open`].
     pub fn open(place: impl IntoPlace) -> Result<Self> {
         wait(storage_context::StorageContext::open(place)).map(Self::from)
+    }
+
+    /// Opens the context at a place, with options.
+    ///
+    /// # Errors
+    /// As [`storage_context::StorageContext::open`].
+    pub fn open_with(place: impl IntoPlace, options: &OpenOptions) -> Result<Self> {
+        wait(storage_context::StorageContext::open_with(place, options)).map(Self::from)
     }
 
     /// Opens the context at a place, or makes an empty one if there is nothing there.

@@ -2,6 +2,8 @@
 
 pub use chatstore::{ChatMessage, ChatStore, SimpleChatStore};
 pub use docstore::{AddOptions, KvDocumentStore, RefDocInfo};
+#[cfg(feature = "opendal")]
+pub use fs_backends::ObjectFs;
 pub use fs_backends::{IntoPlace, LocalFs, Place};
 pub use graphstore::{GraphStore, PropertyGraphStore, SimpleGraphStore, SimplePropertyGraphStore, Triplet};
 pub use indexstore::{IndexStruct, IndexStructData, KvIndexStore};
@@ -18,7 +20,9 @@ pub use kv_core::{KvStore, KvStoreExt, SimpleKvStore, WriteBatch};
 pub use persist::{MemoryFs, PersistFs};
 pub use raw_json::{PyString, RawJson, Value};
 pub use schema::{MetadataMode, Node, NodeContent, NodeRelationship};
-pub use storage_context::{DEFAULT_PERSIST_DIR, FileNames, PersistOptions, PersistReport, StorageContext};
+pub use storage_context::{
+    DEFAULT_PERSIST_DIR, FileNames, OpenOptions, OpenReport, PersistOptions, PersistReport, StorageContext,
+};
 pub use vectorstore::{
     MetadataFilters, Mismatch, NodeSelection, VectorStore, VectorStoreQuery, VectorStoreQueryMode,
     VectorStoreQueryResult, field,

@@ -5,7 +5,7 @@ use chatstore::SimpleChatStore;
 use fs_backends::IntoPlace;
 use graphstore::{SimpleGraphStore, SimplePropertyGraphStore};
 use kv_core::SimpleKvStore;
-use persist::{PersistFile, StoreFile, commit};
+use persist::{PersistFile, ReadOptions, StoreFile, commit, read_files};
 use raw_json::Text;
 use vectorstore_simple::SimpleVectorStore;
 
@@ -48,10 +48,10 @@ pub trait StorePath: Sized {
         async move {
             let (folder, name) = split(path.as_ref())?;
             let place = folder.into_place()?;
-            let file = place.read(&name).await?;
+            let file = read_files(&*place, &[&name], ReadOptions::default()).await?.pop().flatten();
             let not_found = || persist::Error::NotFound { place: place.location(), name: name.clone() };
             let file = file.ok_or_else(not_found)?;
-            let read = Text::decode(file).map_err(Error::from).and_then(|text| Self::read(&text));
+            let read = Text::decode(file.bytes).map_err(Error::from).and_then(|text| Self::read(&text));
             read.map_err(|e| persist::Error::failed(place.location(), "read", name.clone(), e).into())
         }
     }

@@ -5,11 +5,15 @@ mod error;
 mod local;
 mod local_read;
 mod memory_files;
+#[cfg(feature = "opendal")]
+mod object_fs;
 mod place;
 mod read_fs;
 
 pub use error::{Error, Result};
 pub use local::LocalFs;
 pub use memory_files::MemoryFiles;
+#[cfg(feature = "opendal")]
+pub use object_fs::ObjectFs;
 pub use place::{IntoPlace, Place};
 pub use read_fs::{FileStat, Listing, ReadFs};

@@ -1,21 +1,33 @@
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+mod durable;
+mod lock;
+mod temporary;
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use persist::{Content, Digest, Error, FileInfo, PersistFs, Result, Staged, check_name};
+use persist::{
+    Abilities, Content, Durability, Error, Expected, FileInfo, Folder, Lock, OWN_FOLDER, PersistFs, Publication,
+    Result, Stored, check_name, check_own_path, check_path,
+};
 
 use crate::blocking::unblock;
-
-/// The folder within a place where files wait to be published.
-const STAGING: &str = ".colca";
+use durable::{create_durably, sync_folder};
+use temporary::Temporary;
 
 /// A folder on a local disk.
 ///
-/// Writing creates the folder and its parents. A published file is only ever replaced by a rename; a symbolic link
-/// under its name is replaced too, not followed.
+/// Writing creates the folder and its parents. Every file gets its name as a whole: it is written under a temporary
+/// name in `.colca`, made durable (fsync), and renamed or linked. A published file is only ever replaced by a rename,
+/// and keeps its permissions; a symbolic link under its name is replaced too, not followed. No file is memory-mapped
+/// (LlamaIndex truncates them in place), and a published name is never a second link to a file of ours (it would write
+/// into both).
+///
+/// Writers keep each other out with an advisory lock on `.colca/lock`, of the operating system's: it ends with the
+/// process. Readers do not touch it, nor anything else.
 #[derive(Debug, Clone)]
 pub struct LocalFs {
     root: PathBuf,
@@ -33,12 +45,28 @@ impl LocalFs {
         &self.root
     }
 
-    fn failed(&self, operation: &'static str, name: &str, source: io::Error) -> Error {
-        Error::failed(self.location(), operation, name, source)
+    fn own(&self) -> PathBuf {
+        self.root.join(OWN_FOLDER)
     }
 
-    fn list_sync(&self) -> io::Result<Vec<FileInfo>> {
-        let entries = match fs::read_dir(&self.root) {
+    /// Makes a blocking call where it does no harm, and tells what failed.
+    async fn run<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        name: &str,
+        call: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let this = self.clone();
+        let done = unblock(move || call(&this)).await.and_then(|done| done);
+        done.map_err(|e| Error::failed(self.location(), operation, name, e))
+    }
+
+    fn list_sync(&self, folder: Folder) -> io::Result<Vec<FileInfo>> {
+        let folder = match folder {
+            Folder::Published => self.root.clone(),
+            Folder::Own => self.own(),
+        };
+        let entries = match fs::read_dir(folder) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
@@ -48,126 +76,134 @@ impl LocalFs {
             // A name that is not Unicode cannot be one of ours.
             let Ok(name) = entry.file_name().into_string() else { continue };
             match fs::metadata(entry.path()) {
-                Ok(info) if info.is_file() => files.push(FileInfo { name, size: info.len(), version: version(&info) }),
+                Ok(info) if info.is_file() => files.push(file_info(name, &info)),
                 Ok(_) => {}
-                // A link to nothing is listed, so that reading it fails; a file that has vanished meanwhile is not there.
-                Err(_) if entry.path().symlink_metadata().is_ok() => {
-                    files.push(FileInfo { name, size: 0, version: None });
-                }
-                Err(_) => {}
+                // It has vanished meanwhile.
+                Err(e) if e.kind() == io::ErrorKind::NotFound && entry.path().symlink_metadata().is_err() => {}
+                // A link to nothing, or nothing that may be looked at, is listed, so that reading it fails.
+                Err(_) => files.push(FileInfo { name, size: 0, version: None, modified: None }),
             }
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(files)
     }
 
-    fn stage_sync(&self, content: Content) -> io::Result<(String, u64, Digest)> {
-        let (token, file) = self.create_staged()?;
-        let write = || {
-            let mut file = BufWriter::with_capacity(1 << 16, file);
-            let (size, digest) = content.write_to(&mut file)?;
-            file.flush()?;
+    fn write_sync(&self, path: &str, content: Content, durability: Durability) -> io::Result<Stored> {
+        let (temporary, file) = Temporary::create(&self.own())?;
+        let mut file = BufWriter::with_capacity(1 << 16, file);
+        let (size, digest) = content.write_to(&mut file)?;
+        if durability == Durability::Full {
             file.get_ref().sync_all()?;
-            Ok((size, digest))
-        };
-        match write() {
-            Ok((size, digest)) => Ok((token, size, digest)),
-            Err(e) => {
-                self.discard_sync([token.as_str()]);
-                Err(e)
-            }
+        }
+        // The name might belong to a file that others read, such as the hint: they must not see half of it. One rename
+        // more costs nothing beside the fsync.
+        temporary.rename(&self.root.join(path))?;
+        Ok(Stored { size, digest })
+    }
+
+    fn create_sync(&self, path: &str, content: &[u8], durability: Durability) -> io::Result<bool> {
+        let (temporary, mut file) = Temporary::create(&self.own())?;
+        file.write_all(content)?;
+        // A file without content, such as a marker, is nothing but its name.
+        if durability == Durability::Full && !content.is_empty() {
+            file.sync_all()?;
+        }
+        let made = temporary.rename_if_absent(&self.root.join(path))?;
+        if made && durability == Durability::Full {
+            sync_folder(&self.own())?;
+        }
+        Ok(made)
+    }
+
+    /// Whether a file that is there is not made again.
+    fn can_create(&self) -> io::Result<bool> {
+        let path = format!("{OWN_FOLDER}/{}", temporary::unique_name());
+        let make = || self.create_sync(&path, b"", Durability::Relaxed);
+        let twice = make().and_then(|first| Ok((first, make()?)));
+        let _ = fs::remove_file(self.root.join(&path));
+        match twice {
+            Ok(made) => Ok(made == (true, false)),
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(false),
+            Err(e) => Err(e),
         }
     }
 
-    /// Creates an empty file in the staging folder, under a name that is free.
-    fn create_staged(&self) -> io::Result<(String, File)> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let staging = self.root.join(STAGING);
-        loop {
-            create_durably(&staging)?;
-            let token = format!("{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-            match File::create_new(staging.join(&token)) {
-                Ok(file) => return Ok((token, file)),
-                // The name is left over from a process of the same number, or another writer has just removed the
-                // folder.
-                Err(e) if matches!(e.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {}
-                Err(e) => return Err(e),
-            }
+    fn publish_sync(&self, staged: &str, name: &str, expected: &Expected) -> io::Result<Publication> {
+        let (from, to) = (self.root.join(staged), self.root.join(name));
+        let found = look_at(&to)?;
+        if !is_as_expected(found.as_ref(), expected) {
+            return Ok(Publication::Unexpected);
         }
-    }
-
-    fn publish_sync(&self, staged: &[Staged], remove: &[String]) -> Result<()> {
-        for file in staged {
-            let (from, to) = (self.root.join(STAGING).join(&file.token), self.root.join(&file.name));
-            // The new file may be read by whoever might read the old one. Where that cannot be set it is as any new file.
-            if let Ok(old) = fs::metadata(&to) {
-                let _ = fs::set_permissions(&from, old.permissions());
-            }
-            if let Err(e) = fs::rename(from, to) {
-                self.discard_sync(staged.iter().map(|file| file.token.as_str()));
-                return Err(self.failed("replace", &file.name, e));
-            }
+        // The new file may be read by whoever might read the old one. Where that cannot be set it is as any new file.
+        if let Some(found) = found.filter(|found| !found.is_symlink()) {
+            let _ = fs::set_permissions(&from, found.permissions());
         }
-        for name in remove {
-            match fs::remove_file(self.root.join(name)) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(self.failed("delete", name, e)),
-                _ => {}
-            }
+        match fs::rename(from, to) {
+            Ok(()) => Ok(Publication::Done),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Publication::NoSource),
+            Err(e) => Err(e),
         }
-        // Only goes if it is empty, that is if no other writer is at work.
-        let _ = fs::remove_dir(self.root.join(STAGING));
-        sync_folder(&self.root).map_err(|e| self.failed("make durable", ".", e))
-    }
-
-    fn discard_sync<'a>(&self, tokens: impl IntoIterator<Item = &'a str>) {
-        let staging = self.root.join(STAGING);
-        for token in tokens {
-            let _ = fs::remove_file(staging.join(token));
-        }
-        let _ = fs::remove_dir(staging);
     }
 }
 
-/// When a file was written, and which file it is.
-#[cfg(unix)]
-fn version(info: &fs::Metadata) -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-    Some(format!("{}-{}.{}", info.ino(), info.mtime(), info.mtime_nsec()))
-}
-
-/// When a file was written.
-#[cfg(not(unix))]
-fn version(info: &fs::Metadata) -> Option<String> {
-    info.modified().ok().map(|time| format!("{time:?}"))
-}
-
-/// Reads a regular file; anything else could make the reader wait for ever.
-pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+fn is_as_expected(found: Option<&Metadata>, expected: &Expected) -> bool {
+    match expected {
+        Expected::Anything => true,
+        Expected::Absent => found.is_none(),
+        Expected::Version(version) => found.and_then(self::version).as_ref() == Some(version),
     }
-    fs::read(path)
 }
 
-/// Creates a folder with its parents, each durable in its own parent.
-fn create_durably(folder: &Path) -> io::Result<()> {
-    match fs::create_dir(folder) {
-        Ok(()) => folder.parent().map_or(Ok(()), sync_folder),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => match folder.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => {
-                create_durably(parent)?;
-                create_durably(folder)
-            }
-            _ => Err(e),
-        },
+/// What has this name: a file, or a link to nothing as itself. Anything else is in the way.
+fn look_at(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::metadata(path).or_else(|_| fs::symlink_metadata(path)) {
+        Ok(info) if info.is_file() || info.is_symlink() => Ok(Some(info)),
+        Ok(_) => Err(io::Error::other("something that is no file has that name")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }
 }
 
-/// Makes the names in a folder durable. Windows has no such call, and needs none: its file systems journal names.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(windows) { Ok(()) } else { File::open(folder)?.sync_all() }
+fn file_info(name: String, info: &Metadata) -> FileInfo {
+    FileInfo { name, size: info.len(), version: version(info), modified: info.modified().ok() }
+}
+
+/// Which file it is, its size, and when it was written.
+#[cfg(unix)]
+fn version(info: &Metadata) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    Some(format!("{}-{}-{}.{}", info.ino(), info.len(), info.mtime(), info.mtime_nsec()))
+}
+
+/// The size of a file, and when it was written. What tells files apart is not known to the standard library here.
+#[cfg(not(unix))]
+fn version(info: &Metadata) -> Option<String> {
+    info.modified().ok().map(|time| format!("{}-{time:?}", info.len()))
+}
+
+/// Reads a file of at most `limit` bytes; a larger one gives its size.
+///
+/// A writer that replaces the file by a rename does no harm. One that writes into it, as LlamaIndex does, changes its
+/// size or time.
+fn read_sync(path: &Path, limit: u64) -> io::Result<Result<Vec<u8>, u64>> {
+    // Opening anything but a regular file could wait for ever.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let file = File::open(path)?;
+    let before = file.metadata()?;
+    if before.len() > limit {
+        return Ok(Err(before.len()));
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(usize::try_from(before.len()).unwrap_or(usize::MAX))?;
+    // One byte more tells whether the file has grown.
+    (&file).take(before.len().saturating_add(1)).read_to_end(&mut bytes)?;
+    let after = file.metadata()?;
+    if bytes.len() as u64 != before.len() || version(&before) != version(&after) {
+        return Err(io::Error::other("it changed while it was read"));
+    }
+    Ok(Ok(bytes))
 }
 
 #[async_trait]
@@ -189,130 +225,102 @@ impl PersistFs for LocalFs {
         format!("{resolved:?}")
     }
 
-    async fn list(&self) -> Result<Vec<FileInfo>> {
-        let this = self.clone();
-        unblock(move || this.list_sync()).await.and_then(|done| done).map_err(|e| self.failed("list", ".", e))
+    /// Publishing moves, and checks what it replaces just before; nothing on a disk can keep another program from
+    /// slipping in between. Whether files are made only if they are absent is tried: not all file systems can.
+    async fn abilities(&self) -> Result<Abilities> {
+        let create = self.run("try what can be done in", OWN_FOLDER, Self::can_create).await?;
+        Ok(Abilities { create, conditional_publish: true, moves: true })
     }
 
-    async fn read(&self, name: &str) -> Result<Option<Bytes>> {
-        check_name(name)?;
-        let path = self.root.join(name);
-        match unblock(move || read_file(&path)).await.and_then(|done| done) {
-            Ok(bytes) => Ok(Some(bytes.into())),
+    async fn list(&self, folder: Folder) -> Result<Vec<FileInfo>> {
+        let this = self.clone();
+        let listed = unblock(move || this.list_sync(folder)).await.and_then(|done| done);
+        listed.map_err(|e| match e.kind() {
+            io::ErrorKind::PermissionDenied => Error::Forbidden { place: self.location(), source: e.into() },
+            _ => Error::failed(self.location(), "list", ".", e),
+        })
+    }
+
+    async fn read(&self, path: &str, limit: u64) -> Result<Option<Bytes>> {
+        check_path(path)?;
+        let file = self.root.join(path);
+        match unblock(move || read_sync(&file, limit)).await.and_then(|done| done) {
+            Ok(Ok(bytes)) => Ok(Some(bytes.into())),
+            Ok(Err(size)) => Err(Error::TooLarge { place: self.location(), name: path.to_owned(), size, limit }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(self.failed("read", name, e)),
+            Err(e) => Err(Error::failed(self.location(), "read", path, e)),
         }
     }
 
-    async fn stage(&self, name: &str, content: Content) -> Result<Staged> {
+    async fn write(&self, path: &str, content: Content, durability: Durability) -> Result<Stored> {
+        check_own_path(path)?;
+        let to = path.to_owned();
+        self.run("write", path, move |this| this.write_sync(&to, content, durability)).await
+    }
+
+    async fn create(&self, path: &str, content: Bytes, durability: Durability) -> Result<bool> {
+        check_own_path(path)?;
+        let to = path.to_owned();
+        self.run("make", path, move |this| this.create_sync(&to, &content, durability)).await
+    }
+
+    async fn publish(&self, staged: &str, name: &str, expected: &Expected) -> Result<Publication> {
+        check_own_path(staged)?;
         check_name(name)?;
-        let this = self.clone();
-        let (token, size, digest) = unblock(move || this.stage_sync(content))
-            .await
-            .and_then(|done| done)
-            .map_err(|e| self.failed("write", name, e))?;
-        Ok(Staged { token, name: name.to_owned(), size, digest })
+        let (from, to, expected) = (staged.to_owned(), name.to_owned(), expected.clone());
+        self.run("replace", name, move |this| this.publish_sync(&from, &to, &expected)).await
     }
 
-    async fn publish(&self, staged: Vec<Staged>, remove: &[String]) -> Result<()> {
-        let (this, remove) = (self.clone(), remove.to_vec());
-        unblock(move || this.publish_sync(&staged, &remove)).await.map_err(|e| self.failed("publish in", ".", e))?
+    async fn delete(&self, path: &str) -> Result<()> {
+        check_path(path)?;
+        let file = self.root.join(path);
+        self.run("delete", path, move |_| match fs::remove_file(file) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        })
+        .await
     }
 
-    async fn discard(&self, staged: Vec<Staged>) {
-        let this = self.clone();
-        // What cannot be discarded is litter, not damage.
-        let _ = unblock(move || this.discard_sync(staged.iter().map(|file| file.token.as_str()))).await;
+    /// Looks and then deletes, as [`publish`](PersistFs::publish) looks and then renames.
+    async fn unpublish(&self, name: &str, expected: &Expected) -> Result<Publication> {
+        check_name(name)?;
+        let (file, expected) = (self.root.join(name), expected.clone());
+        self.run("delete", name, move |_| {
+            let found = look_at(&file)?;
+            if found.is_none() {
+                return Ok(Publication::Done);
+            }
+            if !is_as_expected(found.as_ref(), &expected) {
+                return Ok(Publication::Unexpected);
+            }
+            match fs::remove_file(file) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+                _ => Ok(Publication::Done),
+            }
+        })
+        .await
+    }
+
+    async fn sync(&self) -> Result<()> {
+        // The published names first: until they are durable, the staged ones must not be gone.
+        self.run("make durable", ".", |this| {
+            for folder in [&this.root, &this.own()] {
+                match sync_folder(folder) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    done => done?,
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The lock is held by an open file, so it ends with the process. Where the file system has none, nothing happens.
+    async fn lock(&self, wait: Duration) -> Result<Lock> {
+        let held = self.run("lock", OWN_FOLDER, move |this| lock::acquire(&this.own(), wait)).await?;
+        held.map_err(|holder| Error::Locked { place: self.location(), holder })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use persist::{PersistFile, commit};
-
-    /// A place in a folder of its own, two levels below one that exists.
-    #[derive(Debug)]
-    struct TempPlace {
-        place: LocalFs,
-        _dir: tempfile::TempDir,
-    }
-
-    impl TempPlace {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            Self { place: LocalFs::new(dir.path().join("a/b")), _dir: dir }
-        }
-    }
-
-    #[async_trait]
-    impl PersistFs for TempPlace {
-        fn location(&self) -> String {
-            self.place.location()
-        }
-        async fn list(&self) -> Result<Vec<FileInfo>> {
-            self.place.list().await
-        }
-        async fn read(&self, name: &str) -> Result<Option<Bytes>> {
-            self.place.read(name).await
-        }
-        async fn stage(&self, name: &str, content: Content) -> Result<Staged> {
-            self.place.stage(name, content).await
-        }
-        async fn publish(&self, staged: Vec<Staged>, remove: &[String]) -> Result<()> {
-            self.place.publish(staged, remove).await
-        }
-        async fn discard(&self, staged: Vec<Staged>) {
-            self.place.discard(staged).await;
-        }
-    }
-
-    mod without_a_runtime {
-        use super::TempPlace;
-        persist::persist_fs_behavior!(pollster::block_on, async { TempPlace::new() });
-    }
-
-    mod inside_tokio {
-        use super::TempPlace;
-        fn block_on<T>(future: impl Future<Output = T>) -> T {
-            tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
-        }
-        persist::persist_fs_behavior!(block_on, async { TempPlace::new() });
-    }
-
-    #[test]
-    fn nothing_is_left_beside_the_files() {
-        pollster::block_on(async {
-            let temp = TempPlace::new();
-            commit(&temp, vec![PersistFile::new("a.json", Content::from("1"))], &[]).await.unwrap();
-            let names: Vec<_> = fs::read_dir(temp.place.root()).unwrap().map(|e| e.unwrap().file_name()).collect();
-            assert_eq!(names, ["a.json"]);
-            let staged = temp.stage("b.json", Content::from("2")).await.unwrap();
-            temp.discard(vec![staged]).await;
-            assert!(!temp.place.root().join(STAGING).exists());
-        });
-    }
-
-    #[test]
-    fn folders_and_links_are_not_mistaken_for_files() {
-        pollster::block_on(async {
-            let temp = TempPlace::new();
-            commit(&temp, vec![PersistFile::new("a.json", Content::from("1"))], &[]).await.unwrap();
-            fs::create_dir(temp.place.root().join("docstore.json")).unwrap();
-            assert_eq!(temp.list().await.unwrap().len(), 1);
-            assert!(temp.read("docstore.json").await.is_err());
-            let failed = commit(&temp, vec![PersistFile::new("docstore.json", Content::from("1"))], &[]).await;
-            assert!(matches!(failed, Err(Error::Failed { operation: "replace", .. })));
-        });
-    }
-
-    #[test]
-    fn a_file_in_the_way_of_the_folder_is_an_error() {
-        pollster::block_on(async {
-            let dir = tempfile::tempdir().unwrap();
-            fs::write(dir.path().join("file"), "x").unwrap();
-            let place = LocalFs::new(dir.path().join("file/sub"));
-            assert!(place.stage("a.json", Content::from("1")).await.is_err());
-        });
-    }
-}
+mod tests;

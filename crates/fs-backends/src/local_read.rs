@@ -11,7 +11,6 @@ use persist::{Error, Result};
 
 use crate::LocalFs;
 use crate::blocking::unblock;
-use crate::local::read_file;
 use crate::read_fs::{FileStat, Listing, ReadFs, check_name};
 
 /// Links to files are files, with the size and the times of what they lead to. Links to folders are not followed. Links
@@ -60,6 +59,14 @@ fn failed(root: &Path, operation: &'static str, name: &Path, e: io::Error) -> Er
         io::ErrorKind::NotFound => Error::NotFound { place, name },
         _ => Error::failed(place, operation, name, e),
     }
+}
+
+/// Reads a regular file; anything else could make the reader wait for ever.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    fs::read(path)
 }
 
 /// The path of a file. No folder on the way to it is a link, as none is where files are listed.

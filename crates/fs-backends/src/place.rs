@@ -75,6 +75,13 @@ impl IntoPlace for LocalFs {
     }
 }
 
+#[cfg(feature = "opendal")]
+impl IntoPlace for crate::ObjectFs {
+    fn into_place(self) -> Result<Place> {
+        Ok(Arc::new(self))
+    }
+}
+
 impl IntoPlace for MemoryFs {
     fn into_place(self) -> Result<Place> {
         Ok(Arc::new(self))

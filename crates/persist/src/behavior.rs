@@ -1,4 +1,4 @@
-//! What every [`PersistFs`] does, as functions to run against one, and [`FlakyFs`], which fails on demand.
+//! What every [`PersistFs`] does, as functions to run against one, and places that fail or look on.
 //!
 //! ```
 //! # mod tests {
@@ -7,14 +7,20 @@
 //! ```
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test suite fails by panicking")]
 
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod commits;
+mod flaky;
+mod steps;
 
-use async_trait::async_trait;
-use bytes::Bytes;
+use std::collections::BTreeMap;
 
-use crate::{Content, Digest, Error, FileInfo, PersistFile, PersistFs, Result, Staged, commit};
+pub use commits::*;
+pub use flaky::{Fault, FlakyFs, Looking, WatchedFs};
+pub use steps::*;
+
+use crate::{
+    ATTEMPTS, Changes, CommitOptions, Committed, Content, Error, Finding, PersistFile, PersistFs, ReadOptions, Result,
+    Snapshot, Writer, restarts,
+};
 
 /// Makes one test of each behaviour: `persist_fs_behavior!(block_on, future that makes an empty place)`.
 #[macro_export]
@@ -22,12 +28,25 @@ macro_rules! persist_fs_behavior {
     ($block_on:path, $make:expr) => {
         $crate::persist_fs_behavior!(@ $block_on, $make;
             absent_files_are_none
-            commit_writes_replaces_and_removes
-            staging_changes_nothing_published
-            failing_content_changes_nothing
+            written_files_are_read_back
+            failing_content_leaves_nothing
+            creating_has_one_winner
+            publishing_gives_a_name
+            publishing_replaces_what_was_expected_only
             names_stay_inside
             listing_is_sorted_and_complete
-            any_failing_call_leaves_whole_files);
+            nothing_too_large_is_read
+            deleting_is_done_once
+            published_files_are_deleted_as_expected
+            commits_write_replace_and_remove
+            commits_of_bad_content_change_nothing
+            of_two_writers_one_wins
+            a_commit_whose_answer_was_lost_is_not_made_twice
+            another_program_s_writes_are_the_truth
+            what_was_removed_does_not_come_back
+            any_failing_call_leaves_a_whole_generation
+            readers_see_whole_generations_at_every_moment
+            old_generations_are_collected_and_nothing_else);
     };
     (@ $block_on:path, $make:expr; $($case:ident)*) => {
         $(#[test]
@@ -40,152 +59,77 @@ macro_rules! persist_fs_behavior {
     };
 }
 
-async fn text(fs: &dyn PersistFs, name: &str) -> Option<String> {
-    fs.read(name).await.unwrap().map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
-}
+/// What a reader finds: the files by name.
+pub type Contents = BTreeMap<String, String>;
 
-fn file(name: &str, text: &str) -> PersistFile {
+/// A file of a commit.
+pub fn file(name: &str, text: &str) -> PersistFile {
     PersistFile::new(name, Content::Bytes(text.to_owned().into()))
 }
 
-/// Reading what is not there is no error; listing an absent place gives nothing.
-pub async fn absent_files_are_none(fs: Arc<dyn PersistFs>) {
-    assert_eq!(fs.read("docstore.json").await.unwrap(), None);
-    assert_eq!(fs.list().await.unwrap(), []);
-}
-
-/// A commit creates, replaces and removes, and reports sizes and digests.
-pub async fn commit_writes_replaces_and_removes(fs: Arc<dyn PersistFs>) {
-    commit(&*fs, vec![file("a.json", "1"), file("b.json", "2"), file("c.json", "3")], &[]).await.unwrap();
-    let written =
-        commit(&*fs, vec![file("b.json", "two"), file("d.json", "")], &["a.json".into(), "zzz".into()]).await.unwrap();
-    assert_eq!(written[0].size, 3);
-    assert_eq!(written[0].digest, Digest::of(b"two"));
-    assert_eq!(text(&*fs, "a.json").await, None);
-    assert_eq!(text(&*fs, "b.json").await.as_deref(), Some("two"));
-    assert_eq!(text(&*fs, "c.json").await.as_deref(), Some("3"));
-    assert_eq!(text(&*fs, "d.json").await.as_deref(), Some(""));
-}
-
-/// Staged files are invisible, and discarding them leaves nothing.
-pub async fn staging_changes_nothing_published(fs: Arc<dyn PersistFs>) {
-    commit(&*fs, vec![file("a.json", "old")], &[]).await.unwrap();
-    let staged = fs.stage("a.json", Content::from("new")).await.unwrap();
-    assert_eq!(text(&*fs, "a.json").await.as_deref(), Some("old"));
-    assert_eq!(fs.list().await.unwrap().len(), 1);
-    fs.discard(vec![staged]).await;
-    assert_eq!(text(&*fs, "a.json").await.as_deref(), Some("old"));
-}
-
-/// Content that cannot be produced fails the commit before any file changes.
-pub async fn failing_content_changes_nothing(fs: Arc<dyn PersistFs>) {
-    commit(&*fs, vec![file("a.json", "old")], &[]).await.unwrap();
-    let broken = Content::writer(|out| {
-        out.write_all(b"half")?;
-        Err(io::Error::other("no more"))
-    });
-    let failed = commit(&*fs, vec![file("a.json", "new"), PersistFile::new("b.json", broken)], &[]).await;
-    assert!(matches!(failed, Err(Error::Failed { name, .. }) if name == "b.json"));
-    assert_eq!(text(&*fs, "a.json").await.as_deref(), Some("old"));
-    assert_eq!(fs.list().await.unwrap().len(), 1);
-}
-
-/// No name leads out of the place, and one name is written once.
-pub async fn names_stay_inside(fs: Arc<dyn PersistFs>) {
-    for name in ["../a.json", "a/b.json", "", "..", "/etc/a.json", "a\\b"] {
-        assert!(matches!(fs.read(name).await, Err(Error::InvalidName { .. })), "{name}");
-        assert!(matches!(fs.stage(name, Content::from("")).await, Err(Error::InvalidName { .. })), "{name}");
-        assert!(matches!(commit(&*fs, vec![], &[name.into()]).await, Err(Error::InvalidName { .. })), "{name}");
-    }
-    let twice = commit(&*fs, vec![file("a.json", "1"), file("a.json", "2")], &[]).await;
-    assert!(matches!(twice, Err(Error::DuplicateName { .. })));
-    assert_eq!(fs.list().await.unwrap(), []);
-}
-
-/// A listing has every published file with its size, in order of names.
-pub async fn listing_is_sorted_and_complete(fs: Arc<dyn PersistFs>) {
-    commit(&*fs, vec![file("b", "22"), file("béta__vector_store.json", "1"), file("a", "")], &[]).await.unwrap();
-    let version = || async { fs.list().await.unwrap()[0].version.clone() };
-    let before = version().await;
-    commit(&*fs, vec![file("a", "")], &[]).await.unwrap();
-    assert!(before.is_none() || version().await != before, "a file written again has another version");
-    let listed: Vec<_> = fs.list().await.unwrap().into_iter().map(|f| (f.name, f.size)).collect();
-    assert_eq!(listed, [("a".to_owned(), 0), ("b".to_owned(), 2), ("béta__vector_store.json".to_owned(), 1)]);
-}
-
-/// Whichever call fails, every file is the old or the new one as a whole, and a second try succeeds.
-pub async fn any_failing_call_leaves_whole_files(fs: Arc<dyn PersistFs>) {
-    let state = |n: usize| vec![file("a.json", &format!("a{n}")), file("b.json", &format!("b{n}"))];
-    commit(&*fs, state(0), &[]).await.unwrap();
-    for n in 1.. {
-        let flaky = FlakyFs::new(Arc::clone(&fs), n);
-        let result = commit(&flaky, state(n), &[]).await;
-        let found = (text(&*fs, "a.json").await.unwrap(), text(&*fs, "b.json").await.unwrap());
-        let (old, new) = (n - 1, n);
-        if result.is_ok() {
-            assert_eq!(found, (format!("a{new}"), format!("b{new}")));
-            assert!(n > 2, "no call failed");
-            return;
+/// All files of a place as a reader of ours sees them, and what there is to know of them.
+///
+/// # Errors
+/// Those of [`Snapshot`], after as many new beginnings as readers make.
+pub async fn read_all(fs: &dyn PersistFs) -> Result<(Contents, Vec<Finding>)> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match read_once(fs).await {
+            Err(e) if restarts(&e) && attempt < ATTEMPTS => {}
+            done => return done,
         }
-        assert_eq!(found, (format!("a{old}"), format!("b{old}")), "call {n} failed");
-        commit(&*fs, state(n), &[]).await.unwrap();
     }
 }
 
-/// Passes calls on to another place and fails the `n`th one that writes, counting from 1.
-#[derive(Debug)]
-pub struct FlakyFs {
-    inner: Arc<dyn PersistFs>,
-    fail_at: usize,
-    calls: AtomicUsize,
-}
-
-impl FlakyFs {
-    /// Fails the `fail_at`th call that writes.
-    pub fn new(inner: Arc<dyn PersistFs>, fail_at: usize) -> Self {
-        Self { inner, fail_at, calls: AtomicUsize::new(0) }
-    }
-
-    fn step(&self, operation: &'static str, name: &str) -> Result<()> {
-        if self.calls.fetch_add(1, Ordering::Relaxed) + 1 == self.fail_at {
-            return Err(Error::failed(self.location(), operation, name, "injected failure"));
+async fn read_once(fs: &dyn PersistFs) -> Result<(Contents, Vec<Finding>)> {
+    let mut snapshot = Snapshot::take(fs, ReadOptions::default()).await?;
+    let mut contents = Contents::new();
+    for info in snapshot.files() {
+        if let Some(file) = snapshot.read(&info.name).await? {
+            contents.insert(info.name, String::from_utf8_lossy(&file.bytes).into_owned());
         }
-        Ok(())
+    }
+    Ok((contents, snapshot.findings().to_vec()))
+}
+
+/// The contents that a reader should find.
+pub fn contents<const N: usize>(files: [(&str, &str); N]) -> Contents {
+    files.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
+}
+
+/// Writes files and removes others in one commit, whatever is there.
+///
+/// # Errors
+/// As [`commit`](crate::commit).
+pub async fn put(fs: &dyn PersistFs, write: &[(&str, &str)], remove: &[&str]) -> Result<Committed> {
+    let options = CommitOptions { lock_wait: std::time::Duration::from_secs(60), ..CommitOptions::default() };
+    put_with(fs, options, write, remove).await
+}
+
+/// As [`put`], with options.
+///
+/// # Errors
+/// As [`put`].
+pub async fn put_with(
+    fs: &dyn PersistFs,
+    options: CommitOptions,
+    write: &[(&str, &str)],
+    remove: &[&str],
+) -> Result<Committed> {
+    let writer = Writer::begin(fs, options).await?.prepare().await?;
+    let committed = writer.commit(changes(write, remove)).await?;
+    match committed.unpublished {
+        None => Ok(committed),
+        Some(e) => Err(e),
     }
 }
 
-#[async_trait]
-impl PersistFs for FlakyFs {
-    fn location(&self) -> String {
-        self.inner.location()
-    }
+fn changes(write: &[(&str, &str)], remove: &[&str]) -> Changes {
+    let write = write.iter().map(|(name, text)| file(name, text)).collect();
+    Changes { write, remove: remove.iter().map(|name| (*name).to_owned()).collect(), ..Changes::default() }
+}
 
-    fn identity(&self) -> String {
-        self.inner.identity()
-    }
-
-    async fn list(&self) -> Result<Vec<FileInfo>> {
-        self.inner.list().await
-    }
-
-    async fn read(&self, name: &str) -> Result<Option<Bytes>> {
-        self.inner.read(name).await
-    }
-
-    async fn stage(&self, name: &str, content: Content) -> Result<Staged> {
-        self.step("write", name)?;
-        self.inner.stage(name, content).await
-    }
-
-    async fn publish(&self, staged: Vec<Staged>, remove: &[String]) -> Result<()> {
-        if let Err(e) = self.step("publish", "files") {
-            self.inner.discard(staged).await;
-            return Err(e);
-        }
-        self.inner.publish(staged, remove).await
-    }
-
-    async fn discard(&self, staged: Vec<Staged>) {
-        self.inner.discard(staged).await;
-    }
+fn is_conflict(error: &Error) -> bool {
+    matches!(error, Error::Conflict { .. })
 }

@@ -1,8 +1,10 @@
 use std::fmt;
 use std::io::{self, Write};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// The files of one commit.
@@ -116,6 +118,9 @@ impl fmt::Debug for Content {
     }
 }
 
+/// How much is written and digested at once, in bytes.
+const PIECE: usize = 256 << 10;
+
 struct Digesting<'a> {
     out: &'a mut dyn Write,
     size: u64,
@@ -124,7 +129,8 @@ struct Digesting<'a> {
 
 impl Write for Digesting<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.out.write(bytes)?;
+        // Pieces that stay in the cache between writing and digesting.
+        let n = self.out.write(&bytes[..bytes.len().min(PIECE)])?;
         self.size += n as u64;
         self.hash.update(&bytes[..n]);
         Ok(n)
@@ -136,7 +142,8 @@ impl Write for Digesting<'_> {
 }
 
 /// What a file's bytes are known by: their XXH3 hash of 128 bits. It finds damage, not malice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Digest(u128);
 
 impl Digest {
@@ -152,6 +159,35 @@ impl fmt::Display for Digest {
         write!(f, "{:032x}", self.0)
     }
 }
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
+impl FromStr for Digest {
+    type Err = InvalidDigest;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+        let hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let value = hex.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        value.map(Self).ok_or_else(|| InvalidDigest(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = InvalidDigest;
+
+    fn try_from(text: String) -> Result<Self, InvalidDigest> {
+        text.parse()
+    }
+}
+
+/// A text that is no digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no digest: that is 32 hexadecimal digits")]
+pub struct InvalidDigest(String);
 
 #[cfg(test)]
 mod tests {

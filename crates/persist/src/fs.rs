@@ -1,9 +1,22 @@
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{Content, Digest, Result};
+
+/// The folder within a place where Colca keeps what is its own: manifests, staged files, markers, the lock.
+pub const OWN_FOLDER: &str = ".colca";
+
+/// Which files of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Folder {
+    /// The published ones, under the names that LlamaIndex knows.
+    Published,
+    /// Those in [`OWN_FOLDER`].
+    Own,
+}
 
 /// A file of a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,27 +25,100 @@ pub struct FileInfo {
     pub name: String,
     /// Its size in bytes.
     pub size: u64,
-    /// Something that is another when the file was written again, if the place can tell.
+    /// Something that is another when the file was written again, if the place can tell: an ETag, or the inode and time.
     pub version: Option<String>,
+    /// When it was written, by the clock of the place.
+    pub modified: Option<SystemTime>,
 }
 
-/// A file that was written durably and waits to be published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Staged {
-    /// Where it waits; only the place that staged it understands this.
-    pub token: String,
-    /// The name it will have.
-    pub name: String,
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
     /// Its size in bytes.
     pub size: u64,
-    /// The digest of what was written.
+    /// The digest of its content.
     pub digest: Digest,
+}
+
+/// What a place can do beyond reading and writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Abilities {
+    /// [`create`](PersistFs::create) lets exactly one of many writers win.
+    pub create: bool,
+    /// [`publish`](PersistFs::publish) checks what it replaces in the same step.
+    pub conditional_publish: bool,
+    /// [`publish`](PersistFs::publish) moves the staged file; elsewhere it copies.
+    pub moves: bool,
+}
+
+/// What a file is expected to be when it is replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// There is no such file.
+    Absent,
+    /// It has this version.
+    Version(String),
+    /// Whatever it is.
+    Anything,
+}
+
+impl Expected {
+    /// What a listing saw: a file or none.
+    pub fn seen(info: Option<&FileInfo>) -> Self {
+        match info {
+            None => Self::Absent,
+            Some(info) => info.version.clone().map_or(Self::Anything, Self::Version),
+        }
+    }
+}
+
+/// What has become of a file that was to be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publication {
+    /// It has its name.
+    Done,
+    /// There is no such staged file (any more).
+    NoSource,
+    /// What has that name is not what was expected; it stays.
+    Unexpected,
+}
+
+/// How much of what was written is still there after a power failure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// All that a finished step has written.
+    #[default]
+    Full,
+    /// What the operating system happened to write by then. A killed process loses nothing.
+    Relaxed,
+}
+
+/// Held by the one writer of a place. Dropping it lets the next one in.
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] Option<Box<dyn Send + Sync>>);
+
+impl Lock {
+    /// A lock that is let go when `guard` is dropped.
+    pub fn new(guard: impl Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(guard)))
+    }
+
+    /// The lock of a place that has none.
+    pub fn none() -> Self {
+        Self(None)
+    }
+}
+
+impl Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lock")
+    }
 }
 
 /// A place where a storage context's files lie side by side: a folder, a bucket's prefix, a map in memory.
 ///
-/// Names are plain file names that passed [`check_name`](crate::check_name); implementations refuse others. All methods
-/// take `&self` and may be called at the same time.
+/// These are the steps that the commit protocol is made of; each is one step also for other processes that look at the
+/// place. A `path` is a file's name, for a published one, or [`OWN_FOLDER`]`/name`; implementations refuse what does not
+/// pass [`check_path`](crate::check_path). All methods take `&self` and may be called at the same time.
 #[async_trait]
 pub trait PersistFs: Debug + Send + Sync + 'static {
     /// The place in words, for messages.
@@ -43,31 +129,75 @@ pub trait PersistFs: Debug + Send + Sync + 'static {
         self.location()
     }
 
-    /// All files of the place, sorted by name; folders are left out. A place that does not exist is empty.
+    /// What the place can do, tried and not only promised. Only writers ask: trying may write to [`OWN_FOLDER`].
     ///
     /// # Errors
-    /// If the place cannot be listed.
-    async fn list(&self) -> Result<Vec<FileInfo>>;
+    /// If that cannot be found out.
+    async fn abilities(&self) -> Result<Abilities>;
+
+    /// All files of one folder, sorted by name; folders are left out. A folder that does not exist is empty.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`](crate::Error::Forbidden) if this place may be read and not listed; whatever else goes wrong.
+    async fn list(&self, folder: Folder) -> Result<Vec<FileInfo>>;
 
     /// The content of a file, or `None` if there is no such file.
     ///
     /// # Errors
-    /// If the file is there and cannot be read.
-    async fn read(&self, name: &str) -> Result<Option<Bytes>>;
+    /// [`Error::TooLarge`](crate::Error::TooLarge) if it has more than `limit` bytes, before they are read; if it cannot
+    /// be read, or changes while it is read.
+    async fn read(&self, path: &str, limit: u64) -> Result<Option<Bytes>>;
 
-    /// Writes a content durably beside the published files, creating the place if need be. No published file changes.
+    /// Writes a file of [`OWN_FOLDER`], creating the folder if need be, and replacing a file of that name. Its content
+    /// is durable afterwards, its name after [`sync`](Self::sync).
     ///
     /// # Errors
-    /// If the content cannot be produced or written; nothing is left behind then.
-    async fn stage(&self, name: &str, content: Content) -> Result<Staged>;
+    /// If the content cannot be produced or written; nothing is left behind then if that can be helped.
+    async fn write(&self, path: &str, content: Content, durability: Durability) -> Result<Stored>;
 
-    /// Gives the staged files their names, each replacing what has that name as a whole, then deletes `remove` (names
-    /// that are absent are passed over). When it returns, all that is durable.
+    /// Makes a file of [`OWN_FOLDER`] that must not be there yet, whole or not at all; content and name are durable
+    /// afterwards. Tells whether it did: `false` if there is such a file.
     ///
     /// # Errors
-    /// If a step fails; the steps before it have happened.
-    async fn publish(&self, staged: Vec<Staged>, remove: &[String]) -> Result<()>;
+    /// If it is not known whether the file was made.
+    async fn create(&self, path: &str, content: Bytes, durability: Durability) -> Result<bool>;
 
-    /// Drops files that were staged and will not be published.
-    async fn discard(&self, staged: Vec<Staged>);
+    /// Gives a staged file of [`OWN_FOLDER`] its name among the published ones, replacing what has that name as a whole
+    /// if it is as expected. Where publishing copies, the staged file stays. Durable after [`sync`](Self::sync).
+    ///
+    /// # Errors
+    /// If it cannot be done.
+    async fn publish(&self, staged: &str, name: &str, expected: &Expected) -> Result<Publication>;
+
+    /// Deletes a file; one that is not there is deleted already. Durable after [`sync`](Self::sync).
+    ///
+    /// # Errors
+    /// If it cannot be deleted.
+    async fn delete(&self, path: &str) -> Result<()>;
+
+    /// Deletes a published file, if it is as expected and the place can check that in the same step; else whatever it
+    /// is. One that is not there is deleted already. Durable after [`sync`](Self::sync).
+    ///
+    /// # Errors
+    /// If it cannot be deleted.
+    async fn unpublish(&self, name: &str, expected: &Expected) -> Result<Publication> {
+        let _ = expected;
+        self.delete(name).await.map(|()| Publication::Done)
+    }
+
+    /// Makes the names durable: of what was written, published and deleted.
+    ///
+    /// # Errors
+    /// If that cannot be had.
+    async fn sync(&self) -> Result<()>;
+
+    /// Keeps other writers out for as long as the lock is held, where the place has such a thing; elsewhere nothing
+    /// happens. The protocol is right without it: it spares writers from working in vain.
+    ///
+    /// # Errors
+    /// [`Error::Locked`](crate::Error::Locked) if another writer still holds it after `wait`.
+    async fn lock(&self, wait: Duration) -> Result<Lock> {
+        let _ = wait;
+        Ok(Lock::none())
+    }
 }

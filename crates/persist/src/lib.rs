@@ -1,18 +1,30 @@
 #![doc = include_str!("../README.md")]
 
-mod commit;
+mod collect;
 mod content;
 mod error;
 mod fs;
+mod manifest;
+mod mechanism;
 mod memory;
 mod name;
+mod newest;
+mod publishing;
+mod snapshot;
+mod writer;
 
 #[cfg(feature = "behavior")]
 pub mod behavior;
 
-pub use commit::{Written, commit};
-pub use content::{Content, Digest, PersistFile, PersistFiles, Revision, StoreFile};
+pub use content::{Content, Digest, InvalidDigest, PersistFile, PersistFiles, Revision, StoreFile};
 pub use error::{Error, Result};
-pub use fs::{FileInfo, PersistFs, Staged};
+pub use fs::{Abilities, Durability, Expected, FileInfo, Folder, Lock, OWN_FOLDER, PersistFs, Publication, Stored};
+pub use manifest::{FileEntry, Manifest, RemovedEntry};
+#[cfg(feature = "behavior")]
+pub use mechanism::{Mechanism, without};
 pub use memory::MemoryFs;
-pub use name::check_name;
+pub use name::{check_name, check_own_path, check_path};
+pub use snapshot::{ATTEMPTS, Finding, Limits, ReadFile, ReadOptions, Snapshot, Verify, read_files, restarts};
+pub use writer::{
+    Changes, CommitOptions, Committed, KeptFile, PreparedWriter, Progress, Step, Writer, Written, commit,
+};

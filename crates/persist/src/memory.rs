@@ -1,30 +1,53 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Content, Error, FileInfo, PersistFs, Result, Staged, check_name};
+use crate::name::{check_name, check_own_path, check_path};
+use crate::{
+    Abilities, Content, Durability, Error, Expected, FileInfo, Folder, OWN_FOLDER, PersistFs, Publication, Result,
+    Stored,
+};
 
 /// A place in memory, for tests and for contexts that travel as bytes. Clones share the files.
-#[derive(Debug, Clone, Default)]
+///
+/// Publishing moves, as on a disk; [`with_abilities`](Self::with_abilities) makes a place like other ones.
+#[derive(Debug, Clone)]
 pub struct MemoryFs {
+    abilities: Abilities,
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug, Default)]
+/// The files by path, each with the number of the write that made it. The same number stands for the time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct State {
-    /// The files, each with the number of the write that made it.
-    published: BTreeMap<String, (Bytes, u64)>,
+    files: BTreeMap<String, (Bytes, u64)>,
     writes: u64,
-    staged: BTreeMap<String, Bytes>,
-    staged_count: u64,
 }
 
 impl State {
-    fn publish(&mut self, name: String, bytes: Bytes) {
+    fn put(&mut self, path: &str, bytes: Bytes) {
         self.writes += 1;
-        self.published.insert(name, (bytes, self.writes));
+        self.files.insert(path.to_owned(), (bytes, self.writes));
+    }
+}
+
+impl State {
+    fn is(&self, name: &str, expected: &Expected) -> bool {
+        let found = self.files.get(name).map(|(_, write)| write.to_string());
+        match expected {
+            Expected::Anything => true,
+            Expected::Absent => found.is_none(),
+            Expected::Version(version) => found.as_ref() == Some(version),
+        }
+    }
+}
+
+impl Default for MemoryFs {
+    fn default() -> Self {
+        Self::with_abilities(Abilities { create: true, conditional_publish: true, moves: true })
     }
 }
 
@@ -34,19 +57,30 @@ impl MemoryFs {
         Self::default()
     }
 
+    /// An empty place that can do this.
+    pub fn with_abilities(abilities: Abilities) -> Self {
+        Self { abilities, state: Arc::default() }
+    }
+
     /// Puts a file there directly, as another program would.
-    pub fn put(&self, name: impl Into<String>, content: impl Into<Bytes>) {
-        self.state().publish(name.into(), content.into());
+    pub fn put(&self, path: &str, content: impl Into<Bytes>) {
+        self.state().put(path, content.into());
     }
 
     /// Takes a file away directly.
-    pub fn remove(&self, name: &str) {
-        self.state().published.remove(name);
+    pub fn remove(&self, path: &str) {
+        self.state().files.remove(path);
     }
 
-    /// How many staged files have been neither published nor discarded.
-    pub fn staged_len(&self) -> usize {
-        self.state().staged.len()
+    /// All files by path, Colca's own among them.
+    pub fn files(&self) -> BTreeMap<String, Bytes> {
+        self.state().files.iter().map(|(path, (bytes, _))| (path.clone(), bytes.clone())).collect()
+    }
+
+    /// Another place with the same files as this one now.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { abilities: self.abilities, state: Arc::new(Mutex::new(self.state().clone())) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -60,59 +94,111 @@ impl PersistFs for MemoryFs {
         format!("memory:{:p}", Arc::as_ptr(&self.state))
     }
 
-    async fn list(&self) -> Result<Vec<FileInfo>> {
-        let files = &self.state().published;
-        let info = |(name, (bytes, write)): (&String, &(Bytes, u64))| FileInfo {
-            name: name.clone(),
-            size: bytes.len() as u64,
-            version: Some(write.to_string()),
+    async fn abilities(&self) -> Result<Abilities> {
+        Ok(self.abilities)
+    }
+
+    async fn list(&self, folder: Folder) -> Result<Vec<FileInfo>> {
+        let own = format!("{OWN_FOLDER}/");
+        let name = |path: &str| match folder {
+            Folder::Own => path.strip_prefix(&own).map(str::to_owned),
+            Folder::Published => (!path.contains('/')).then(|| path.to_owned()),
         };
-        Ok(files.iter().map(info).collect())
+        let info = |(path, (bytes, write)): (&String, &(Bytes, u64))| {
+            Some(FileInfo {
+                name: name(path)?,
+                size: bytes.len() as u64,
+                version: Some(write.to_string()),
+                modified: SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(*write)),
+            })
+        };
+        Ok(self.state().files.iter().filter_map(info).collect())
     }
 
-    async fn read(&self, name: &str) -> Result<Option<Bytes>> {
-        check_name(name)?;
-        Ok(self.state().published.get(name).map(|(bytes, _)| bytes.clone()))
+    async fn read(&self, path: &str, limit: u64) -> Result<Option<Bytes>> {
+        check_path(path)?;
+        let Some(bytes) = self.state().files.get(path).map(|(bytes, _)| bytes.clone()) else { return Ok(None) };
+        let size = bytes.len() as u64;
+        if size > limit {
+            return Err(Error::TooLarge { place: self.location(), name: path.to_owned(), size, limit });
+        }
+        Ok(Some(bytes))
     }
 
-    async fn stage(&self, name: &str, content: Content) -> Result<Staged> {
-        check_name(name)?;
+    async fn write(&self, path: &str, content: Content, _: Durability) -> Result<Stored> {
+        check_own_path(path)?;
         let mut bytes = Vec::new();
         let (size, digest) =
-            content.write_to(&mut bytes).map_err(|e| Error::failed(self.location(), "write", name, e))?;
-        let mut state = self.state();
-        state.staged_count += 1;
-        let token = state.staged_count.to_string();
-        state.staged.insert(token.clone(), bytes.into());
-        Ok(Staged { token, name: name.to_owned(), size, digest })
+            content.write_to(&mut bytes).map_err(|e| Error::failed(self.location(), "write", path, e))?;
+        self.state().put(path, bytes.into());
+        Ok(Stored { size, digest })
     }
 
-    async fn publish(&self, staged: Vec<Staged>, remove: &[String]) -> Result<()> {
+    async fn create(&self, path: &str, content: Bytes, _: Durability) -> Result<bool> {
+        check_own_path(path)?;
         let mut state = self.state();
-        for file in staged {
-            let bytes = state
-                .staged
-                .remove(&file.token)
-                .ok_or_else(|| Error::NotFound { place: self.location(), name: file.name.clone() })?;
-            state.publish(file.name, bytes);
+        let free = !self.abilities.create || !state.files.contains_key(path);
+        if free {
+            state.put(path, content);
         }
-        for name in remove {
-            state.published.remove(name);
+        Ok(free)
+    }
+
+    async fn publish(&self, staged: &str, name: &str, expected: &Expected) -> Result<Publication> {
+        check_own_path(staged)?;
+        check_name(name)?;
+        let mut state = self.state();
+        let Some((bytes, write)) = state.files.get(staged).cloned() else { return Ok(Publication::NoSource) };
+        if self.abilities.conditional_publish && !state.is(name, expected) {
+            return Ok(Publication::Unexpected);
         }
+        if self.abilities.moves {
+            state.files.remove(staged);
+            state.files.insert(name.to_owned(), (bytes, write));
+        } else {
+            state.put(name, bytes);
+        }
+        Ok(Publication::Done)
+    }
+
+    async fn delete(&self, path: &str) -> Result<()> {
+        check_path(path)?;
+        self.state().files.remove(path);
         Ok(())
     }
 
-    async fn discard(&self, staged: Vec<Staged>) {
+    async fn unpublish(&self, name: &str, expected: &Expected) -> Result<Publication> {
+        check_name(name)?;
         let mut state = self.state();
-        for file in staged {
-            state.staged.remove(&file.token);
+        if self.abilities.conditional_publish && state.files.contains_key(name) && !state.is(name, expected) {
+            return Ok(Publication::Unexpected);
         }
+        state.files.remove(name);
+        Ok(Publication::Done)
+    }
+
+    async fn sync(&self) -> Result<()> {
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    mod moving {
+        crate::persist_fs_behavior!(pollster::block_on, async { crate::MemoryFs::new() });
+    }
 
-    crate::persist_fs_behavior!(pollster::block_on, async { MemoryFs::new() });
+    mod copying {
+        use crate::{Abilities, MemoryFs};
+        crate::persist_fs_behavior!(pollster::block_on, async {
+            MemoryFs::with_abilities(Abilities { create: true, conditional_publish: true, moves: false })
+        });
+    }
+
+    mod copying_without_conditions {
+        use crate::{Abilities, MemoryFs};
+        crate::persist_fs_behavior!(pollster::block_on, async {
+            MemoryFs::with_abilities(Abilities { create: true, conditional_publish: false, moves: false })
+        });
+    }
 }

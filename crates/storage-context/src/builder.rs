@@ -9,9 +9,9 @@ use vectorstore::{VectorStore, VectorStoreLoader, VectorStoreRegistry};
 use vectorstore_simple::SimpleVectorStore;
 
 use crate::context::Inner;
-use crate::open::Opening;
+use crate::open::open;
 use crate::origin::Origins;
-use crate::{DEFAULT_NAMESPACE, FileNames, IMAGE_NAMESPACE, Result, StorageContext};
+use crate::{DEFAULT_NAMESPACE, FileNames, IMAGE_NAMESPACE, OpenOptions, OpenReport, Result, StorageContext};
 
 /// Puts a storage context together. Parts that are given win; the others come from the place that is opened, or are
 /// made empty.
@@ -29,7 +29,7 @@ use crate::{DEFAULT_NAMESPACE, FileNames, IMAGE_NAMESPACE, Result, StorageContex
 ///     .build();
 /// assert_eq!(ctx.namespaces(), ["reviews", "default", "image"]);
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StorageContextBuilder {
     pub(crate) docstore: Option<KvDocumentStore>,
     pub(crate) index_store: Option<KvIndexStore>,
@@ -38,6 +38,7 @@ pub struct StorageContextBuilder {
     pub(crate) vector_stores: IndexMap<String, Arc<dyn VectorStore>>,
     pub(crate) file_names: FileNames,
     pub(crate) registry: VectorStoreRegistry,
+    pub(crate) open_options: OpenOptions,
 }
 
 impl Default for StorageContextBuilder {
@@ -50,6 +51,7 @@ impl Default for StorageContextBuilder {
             vector_stores: IndexMap::new(),
             file_names: FileNames::default(),
             registry: VectorStoreRegistry::new().with(SimpleVectorStore::loader()),
+            open_options: OpenOptions::default(),
         }
     }
 }
@@ -116,13 +118,20 @@ impl StorageContextBuilder {
         self
     }
 
+    /// How a place is opened.
+    #[must_use]
+    pub fn open_options(mut self, options: OpenOptions) -> Self {
+        self.open_options = options;
+        self
+    }
+
     /// A context in memory: what was not given is empty, and there are vector stores `default` and `image`.
     pub fn build(mut self) -> StorageContext {
         for namespace in [DEFAULT_NAMESPACE, IMAGE_NAMESPACE] {
             let make = || Arc::new(SimpleVectorStore::new()) as Arc<dyn VectorStore>;
             self.vector_stores.entry(namespace.to_owned()).or_insert_with(make);
         }
-        self.finish(Origins::default())
+        self.finish(Origins::default(), None)
     }
 
     /// Opens what was not given from a place. Nothing is written.
@@ -130,7 +139,7 @@ impl StorageContextBuilder {
     /// # Errors
     /// As [`StorageContext::open`].
     pub async fn open(self, place: impl IntoPlace) -> Result<StorageContext> {
-        Opening::new(self, place.into_place()?).await?.run().await
+        open(self, place.into_place()?, false).await
     }
 
     /// Opens what was not given from a place, or makes it empty if there is nothing there.
@@ -138,13 +147,11 @@ impl StorageContextBuilder {
     /// # Errors
     /// As [`StorageContext::open_or_create`].
     pub async fn open_or_create(self, place: impl IntoPlace) -> Result<StorageContext> {
-        let place = place.into_place()?;
-        let opening = Opening::new(self, place).await?;
-        if opening.has_context() { opening.run().await } else { opening.create().await }
+        open(self, place.into_place()?, true).await
     }
 
     /// The context of all parts; what is missing is empty.
-    pub(crate) fn finish(self, origins: Origins) -> StorageContext {
+    pub(crate) fn finish(self, origins: Origins, opened: Option<OpenReport>) -> StorageContext {
         let inner = Inner {
             docstore: self.docstore.unwrap_or_else(KvDocumentStore::in_memory),
             index_store: self.index_store.unwrap_or_else(KvIndexStore::in_memory),
@@ -153,6 +160,7 @@ impl StorageContextBuilder {
             vector_stores: RwLock::new(self.vector_stores),
             origins: Mutex::new(origins),
             file_names: self.file_names,
+            opened,
             persisting: futures_util::lock::Mutex::new(()),
         };
         StorageContext { inner: Arc::new(inner) }

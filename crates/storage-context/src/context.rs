@@ -8,7 +8,7 @@ use indexstore::KvIndexStore;
 use vectorstore::VectorStore;
 
 use crate::origin::Origins;
-use crate::{DEFAULT_NAMESPACE, FileNames, Result, StorageContextBuilder};
+use crate::{DEFAULT_NAMESPACE, FileNames, OpenOptions, OpenReport, Result, StorageContextBuilder};
 
 /// The stores of one application. A clone is another handle on the same ones.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub(crate) struct Inner {
     pub(crate) origins: Mutex<Origins>,
     /// What the files are called where nothing else is said.
     pub(crate) file_names: FileNames,
+    /// What was found where the context was opened.
+    pub(crate) opened: Option<OpenReport>,
     /// Held while the context is persisted: one persist after the other, so that none undoes a later one.
     pub(crate) persisting: futures_util::lock::Mutex<()>,
 }
@@ -43,6 +45,9 @@ impl StorageContext {
 
     /// Opens the context at a place: a path, a URI or a place of your own. Nothing is written.
     ///
+    /// What is opened is one generation of the place, whole, whichever writer is at work or was killed there; and what
+    /// other programs have written since, which [`open_report`](Self::open_report) tells.
+    ///
     /// `docstore.json` and `index_store.json` must be there; every `{namespace}__vector_store.json` is a vector store,
     /// and one called `vector_store.json`, as older versions wrote it, the one of the namespace `default`.
     ///
@@ -53,6 +58,14 @@ impl StorageContext {
         Self::builder().open(place).await
     }
 
+    /// As [`open`](Self::open), with options.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(place: impl IntoPlace, options: &OpenOptions) -> Result<Self> {
+        Self::builder().open_options(*options).open(place).await
+    }
+
     /// Opens the context at a place, or makes an empty one if there is nothing there. Nothing is written until it is
     /// persisted.
     ///
@@ -60,6 +73,12 @@ impl StorageContext {
     /// As [`open`](Self::open); a place with only some of a context's files is an error, not an empty context.
     pub async fn open_or_create(place: impl IntoPlace) -> Result<Self> {
         Self::builder().open_or_create(place).await
+    }
+
+    /// What was found at the place that the context was opened from: its generation, and what other programs have done to
+    /// it. `None` if the context was not opened.
+    pub fn open_report(&self) -> Option<&OpenReport> {
+        self.inner.opened.as_ref()
     }
 
     /// The document store.
@@ -111,6 +130,12 @@ impl StorageContext {
         persist::check_name(&self.inner.file_names.vector_store(&namespace))?;
         self.inner.vector_stores.write().unwrap_or_else(PoisonError::into_inner).insert(namespace, store);
         Ok(())
+    }
+
+    /// Takes a vector store out of the context. Where it was opened from or persisted to, the next persist deletes its
+    /// file.
+    pub fn remove_vector_store(&self, namespace: &str) -> Option<Arc<dyn VectorStore>> {
+        self.inner.vector_stores.write().unwrap_or_else(PoisonError::into_inner).shift_remove(namespace)
     }
 
     pub(crate) fn origins(&self) -> MutexGuard<'_, Origins> {

@@ -70,6 +70,6 @@ impl StorageContext {
                 .map_err(|e| problem(format!("vector store '{name}': {e}")))?;
             builder = builder.named_vector_store(name, Arc::new(store) as Arc<dyn VectorStore>);
         }
-        Ok(builder.finish(Origins::default()))
+        Ok(builder.finish(Origins::default(), None))
     }
 }

@@ -13,6 +13,23 @@ pub enum Error {
     /// The place failed, or a name is not allowed there.
     #[error(transparent)]
     Persist(#[from] persist::Error),
+    /// The context was opened to be read only.
+    #[error("{place} was opened to be read only; open it without OpenOptions::read_only to persist there")]
+    ReadOnly {
+        /// The place.
+        place: String,
+    },
+    /// The commit was made, and its files could not all be given their names. Contexts of ours open the new state; other
+    /// programs may see old files beside new ones until the next persist there, which finishes this one first.
+    #[error("{place} holds generation {generation} now, but not all of its files are published; persist again")]
+    Unpublished {
+        /// The place.
+        place: String,
+        /// The generation.
+        generation: u64,
+        /// What kept it from being published.
+        source: persist::Error,
+    },
     /// A file that must be there is not.
     #[error("{file} not found in {place}{}", explain(.present, .hint.as_deref()))]
     MissingFile {
@@ -67,6 +84,16 @@ impl Error {
             Self::Persist(e) => e.is_not_found(),
             _ => false,
         }
+    }
+
+    /// Whether the place holds something else than was expected there, so that nothing was written.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Persist(persist::Error::Conflict { .. }))
+    }
+
+    /// Whether a writer came between, so that a reader should begin again.
+    pub(crate) fn restarts(&self) -> bool {
+        matches!(self, Self::Persist(e) if persist::restarts(e))
     }
 
     pub(crate) fn store(store: impl Into<String>, source: impl Into<BoxedError>) -> Self {

@@ -1,3 +1,5 @@
+use crate::origin::Role;
+
 /// Where LlamaIndex persists when no place is named.
 pub const DEFAULT_PERSIST_DIR: &str = "./storage";
 
@@ -50,6 +52,23 @@ impl FileNames {
     /// contain one.
     pub fn namespace<'a>(&self, file: &'a str) -> Option<&'a str> {
         file.strip_suffix(&self.vector_store)?.strip_suffix(SEPARATOR)
+    }
+
+    /// The store that a file of this name is of, if it is of one.
+    pub(crate) fn role(&self, file: &str) -> Option<Role> {
+        match file {
+            _ if file == self.docstore => Some(Role::Docstore),
+            _ if file == self.index_store => Some(Role::IndexStore),
+            _ if file == self.graph_store => Some(Role::GraphStore),
+            _ if file == self.property_graph_store => Some(Role::PropertyGraphStore),
+            LEGACY_VECTOR_STORE => Some(Role::VectorStore(DEFAULT_NAMESPACE.to_owned())),
+            _ => self.namespace(file).map(|namespace| Role::VectorStore(namespace.to_owned())),
+        }
+    }
+
+    /// Whether a file of this name is of a store.
+    pub(crate) fn is_store(&self, file: &str) -> bool {
+        self.role(file).is_some()
     }
 
     /// Whether LlamaIndex, which takes the name up to the *first* separator, finds this namespace's file.

@@ -4,6 +4,8 @@ mod builder;
 mod context;
 mod error;
 mod file_names;
+mod open_report;
+mod options;
 mod report;
 
 mod dict;
@@ -18,6 +20,7 @@ pub use builder::StorageContextBuilder;
 pub use context::StorageContext;
 pub use error::{Error, Result};
 pub use file_names::{DEFAULT_NAMESPACE, DEFAULT_PERSIST_DIR, FileNames, IMAGE_NAMESPACE};
-pub use persisting::PersistOptions;
+pub use open_report::{AbsentNodes, OpenReport};
+pub use options::{OpenOptions, PersistOptions};
 pub use report::{Action, FileReport, PersistReport, PythonProblem};
 pub use upgrade::Upgraded;

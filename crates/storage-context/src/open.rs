@@ -2,37 +2,61 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use docstore::KvDocumentStore;
 use fs_backends::Place;
 use graphstore::{SimpleGraphStore, SimplePropertyGraphStore};
 use indexstore::KvIndexStore;
 use kv_core::{KvStore, SimpleKvStore};
-use persist::{Digest, FileInfo, StoreFile};
+use persist::{ATTEMPTS, FileInfo, ReadFile, ReadOptions, Snapshot, StoreFile};
 use raw_json::Text;
 
 use crate::file_names::LEGACY_VECTOR_STORE;
-use crate::origin::{Origin, Origins, Role};
+use crate::open_report::absent_nodes;
+use crate::origin::{Origin, Origins, Role, Seen};
 use crate::single_file::is_single_file;
-use crate::{DEFAULT_NAMESPACE, Error, FileNames, Result, StorageContext, StorageContextBuilder};
+use crate::{
+    DEFAULT_NAMESPACE, Error, FileNames, OpenOptions, OpenReport, Result, StorageContext, StorageContextBuilder,
+};
+
+/// Opens what was not given from a place. If there is nothing and `create`, it is made empty.
+pub(crate) async fn open(parts: StorageContextBuilder, place: Place, create: bool) -> Result<StorageContext> {
+    let mut attempt = 1;
+    loop {
+        let opening = Opening::new(parts.clone(), &place).await;
+        let opened = match opening {
+            Ok(opening) if create && !opening.has_context() => opening.create().await,
+            Ok(opening) => opening.run().await,
+            Err(e) => Err(e),
+        };
+        match opened {
+            Err(e) if e.restarts() && attempt < ATTEMPTS => attempt += 1,
+            done => return done,
+        }
+    }
+}
 
 /// A context that is being opened.
-pub(crate) struct Opening {
+struct Opening<'a> {
     parts: StorageContextBuilder,
-    place: Place,
+    place: &'a Place,
+    snapshot: Snapshot<'a>,
     /// The files of the place that no store was read from, so far.
     beside: Vec<FileInfo>,
+    /// The files that stores were read from.
+    read: Vec<FileInfo>,
     origins: Origins,
 }
 
-impl Opening {
-    pub(crate) async fn new(parts: StorageContextBuilder, place: Place) -> Result<Self> {
-        let beside = place.list().await?;
-        Ok(Self { parts, place, beside, origins: Origins::default() })
+impl<'a> Opening<'a> {
+    async fn new(parts: StorageContextBuilder, place: &'a Place) -> Result<Self> {
+        let OpenOptions { verify, limits, .. } = parts.open_options;
+        let snapshot = Snapshot::take(&**place, ReadOptions { verify, limits }).await?;
+        let beside = snapshot.files();
+        Ok(Self { parts, place, snapshot, beside, read: Vec::new(), origins: Origins::default() })
     }
 
     /// Whether any of a context's files is there.
-    pub(crate) fn has_context(&self) -> bool {
+    fn has_context(&self) -> bool {
         let names = &self.parts.file_names;
         self.beside.iter().any(|file| {
             [&names.docstore, &names.index_store, &names.graph_store, &names.property_graph_store].contains(&&file.name)
@@ -42,14 +66,14 @@ impl Opening {
     }
 
     /// An empty context, unless what is there seems to be one of another kind.
-    pub(crate) async fn create(self) -> Result<StorageContext> {
+    async fn create(mut self) -> Result<StorageContext> {
         match self.hint().await? {
             Some(hint) => Err(self.missing(&self.parts.file_names.docstore, Some(hint))),
             None => Ok(self.parts.build()),
         }
     }
 
-    pub(crate) async fn run(mut self) -> Result<StorageContext> {
+    async fn run(mut self) -> Result<StorageContext> {
         let names = self.parts.file_names.clone();
         if self.parts.docstore.is_none() {
             let file = self.read_required(&names.docstore).await?;
@@ -80,9 +104,27 @@ impl Opening {
         for (namespace, file) in self.vector_store_files(&names) {
             self.open_vector_store(namespace, &file).await?;
         }
+        let seen = Seen {
+            newest: self.snapshot.manifest().map(|manifest| (manifest.generation, manifest.commit.clone())),
+            files: self.read.into_iter().chain(self.beside.clone()).map(|file| (file.name.clone(), file)).collect(),
+            attempts: Vec::new(),
+            read_only: self.parts.open_options.read_only,
+        };
+        let mut report = OpenReport {
+            place: self.place.location(),
+            generation: seen.newest.as_ref().map(|(generation, _)| *generation),
+            findings: self.snapshot.findings().to_vec(),
+            absent_nodes: Vec::new(),
+        };
+        *self.origins.seen_mut(&self.place.identity()) = seen;
         let beside = self.beside.into_iter().map(|file| file.name).collect();
-        self.origins.beside = Some((self.place, beside));
-        Ok(self.parts.finish(self.origins))
+        self.origins.beside = Some((Arc::clone(self.place), beside));
+        if let (false, Some(docstore), Some(index_store)) =
+            (report.findings.is_empty(), &self.parts.docstore, &self.parts.index_store)
+        {
+            report.absent_nodes = absent_nodes(docstore, index_store).await?;
+        }
+        Ok(self.parts.finish(self.origins, Some(report)))
     }
 
     /// The vector stores that were not given, with their files, in order of names.
@@ -119,17 +161,19 @@ impl Opening {
     /// Reads a file, if the place has it.
     async fn read(&mut self, name: &str) -> Result<Option<ReadFile>> {
         let Some(at) = self.beside.iter().position(|there| there.name == name) else { return Ok(None) };
-        let Some(bytes) = self.place.read(name).await? else {
-            return Err(persist::Error::NotFound { place: self.place.location(), name: name.to_owned() }.into());
-        };
-        let info = FileInfo { size: bytes.len() as u64, ..self.beside.remove(at) };
-        Ok(Some(ReadFile { info, bytes }))
+        let file = self.snapshot.read(name).await?;
+        self.beside.remove(at);
+        self.read.extend(file.as_ref().map(|file| file.info.clone()));
+        Ok(file)
     }
 
     async fn read_required(&mut self, name: &str) -> Result<ReadFile> {
         match self.read(name).await? {
             Some(file) => Ok(file),
-            None => Err(self.missing(name, self.hint().await?)),
+            None => {
+                let hint = self.hint().await?;
+                Err(self.missing(name, hint))
+            }
         }
     }
 
@@ -139,8 +183,8 @@ impl Opening {
         // A file that is no text at all belongs to a kind of store of its own.
         let copyable = Text::decode(file.bytes.clone()).map_or(true, |text| text.encoding().is_utf8());
         let origin = Origin {
-            place: Arc::clone(&self.place),
-            digest: Digest::of(&file.bytes),
+            place: Arc::clone(self.place),
+            digest: file.digest,
             file: file.info,
             revision,
             copyable,
@@ -155,15 +199,15 @@ impl Opening {
     }
 
     /// What a place without the needed files seems to be.
-    async fn hint(&self) -> Result<Option<String>> {
+    async fn hint(&mut self) -> Result<Option<String>> {
         let has = |name: &str| self.beside.iter().any(|file| file.name == name);
         if has("doc_store.json") {
             return Ok(Some("doc_store.json is of LlamaIndexTS, whose stores have another form".to_owned()));
         }
-        let mut json = self.beside.iter().map(|file| &file.name).filter(|name| name.ends_with(".json"));
+        let mut json = self.beside.iter().map(|file| file.name.clone()).filter(|name| name.ends_with(".json"));
         if let (Some(file), None) = (json.next(), json.next())
-            && let Some(bytes) = self.place.read(file).await?
-            && is_single_file(&bytes)
+            && let Some(read) = self.snapshot.read(&file).await?
+            && is_single_file(&read.bytes)
         {
             return Ok(Some(format!(
                 "{file} is an index saved by LlamaIndex 0.5 or before: StorageContext::from_single_file converts it"
@@ -188,10 +232,4 @@ impl Opening {
             source: Box::new(source),
         }
     }
-}
-
-/// A file that was read.
-struct ReadFile {
-    info: FileInfo,
-    bytes: Bytes,
 }

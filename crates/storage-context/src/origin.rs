@@ -1,5 +1,6 @@
-//! What a context remembers of the files it was opened from and persisted to.
+//! What a context remembers of the places it was opened from and persisted to, and of the files there.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use fs_backends::Place;
@@ -44,17 +45,40 @@ pub(crate) struct Origin {
     pub(crate) rename: bool,
 }
 
-impl Origin {
-    /// Whether this file of the place is still the one that was read or written.
-    pub(crate) fn is_still(&self, now: &FileInfo) -> bool {
-        *now == self.file
+/// What a context last saw at a place.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// The newest generation and its commit; `None` where Colca had written nothing.
+    pub(crate) newest: Option<(u64, String)>,
+    /// The files.
+    pub(crate) files: BTreeMap<String, FileInfo>,
+    /// Commits that were begun and of which it is not known how they ended.
+    pub(crate) attempts: Vec<Attempt>,
+    /// Whether the place was opened to be read only.
+    pub(crate) read_only: bool,
+}
+
+impl Seen {
+    /// Remembers a commit that is about to be made. Of many that failed, the last few will do.
+    pub(crate) fn begin(&mut self, attempt: Attempt) {
+        self.attempts.truncate(15);
+        self.attempts.insert(0, attempt);
     }
+}
+
+/// A commit that was begun, with the states of stores that it writes.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempt {
+    pub(crate) commit: String,
+    pub(crate) states: Vec<(String, Role, Revision)>,
 }
 
 /// The files that hold a context's stores, and the files beside them.
 #[derive(Debug, Default)]
 pub(crate) struct Origins {
     files: IndexMap<Role, Vec<Origin>>,
+    /// What was last seen, by the identity of the place.
+    places: BTreeMap<String, Seen>,
     /// The place the context was opened from, and its files that no store was read from.
     pub(crate) beside: Option<(Place, Vec<String>)>,
 }
@@ -70,12 +94,42 @@ impl Origins {
         self.files.get(role).into_iter().flatten().rev().find(|origin| origin.place.identity() == place)
     }
 
+    /// The file of that name at a place, whichever store it is of.
+    pub(crate) fn named(&self, name: &str, place: &str) -> Option<&Origin> {
+        self.files.values().flatten().find(|origin| origin.file.name == name && origin.place.identity() == place)
+    }
+
     /// Remembers a file; it takes the place of an older one at the same place.
     pub(crate) fn remember(&mut self, role: Role, origin: Origin) {
         let place = origin.place.identity();
         let files = self.files.entry(role).or_default();
         files.retain(|old| old.place.identity() != place);
         files.push(origin);
+    }
+
+    /// What was last seen at a place, if it was ever looked at.
+    pub(crate) fn seen(&self, place: &str) -> Option<&Seen> {
+        self.places.get(place)
+    }
+
+    /// As [`seen`](Self::seen), to change it.
+    pub(crate) fn seen_mut(&mut self, place: &str) -> &mut Seen {
+        self.places.entry(place.to_owned()).or_default()
+    }
+
+    /// The stores that have a file at a place.
+    pub(crate) fn roles_at(&self, place: &str) -> Vec<(Role, String)> {
+        let at = |files: &Vec<Origin>| {
+            files.iter().find(|origin| origin.place.identity() == place).map(|origin| origin.file.name.clone())
+        };
+        self.files.iter().filter_map(|(role, files)| Some((role.clone(), at(files)?))).collect()
+    }
+
+    /// Forgets the file of a store at a place: it was deleted.
+    pub(crate) fn forget(&mut self, role: &Role, place: &str) {
+        if let Some(files) = self.files.get_mut(role) {
+            files.retain(|origin| origin.place.identity() != place);
+        }
     }
 
     /// Makes the next persist at each place write a legacy file under its new name; tells whether there is one.

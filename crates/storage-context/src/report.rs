@@ -10,6 +10,8 @@ use raw_json::Value;
 pub struct PersistReport {
     /// The place that was written.
     pub place: String,
+    /// The generation that it holds now; `None` if nothing was to be written and Colca never wrote there.
+    pub generation: Option<u64>,
     /// The context's files, in the order of its stores.
     pub files: Vec<FileReport>,
     /// The stores that keep themselves: nothing was written for them.
@@ -18,6 +20,10 @@ pub struct PersistReport {
     pub left_behind: Vec<String>,
     /// Files of stores that another program had changed since they were read or written here, and that were written over.
     pub overwritten: Vec<String>,
+    /// Files that another program wrote while they were being published; its versions stay.
+    pub overtaken: Vec<String>,
+    /// Why files of old generations could not be deleted, if they could not.
+    pub uncollected: Option<String>,
     /// Files that were there, are of no store of the context, and will be opened as such from this place.
     pub already_there: Vec<String>,
     /// What today's LlamaIndex will not read in these files.
@@ -48,7 +54,7 @@ pub enum Action {
     Copied,
     /// It was there already and has not changed.
     Unchanged,
-    /// It was deleted: another file has taken its place.
+    /// It was deleted: another file has taken its place, or the context has no such store any more.
     Removed,
 }
 
@@ -73,8 +79,9 @@ impl fmt::Display for Action {
 }
 
 impl PersistReport {
-    /// The report as a value: `{"place", "files": [{"name", "store", "action", "size", "digest"}], "self_managed",
-    /// "left_behind", "python_problems": [{"file", "problem"}]}`.
+    /// The report as a value: `{"place", "generation", "files": [{"name", "store", "action", "size", "digest"}],
+    /// "self_managed", "left_behind", "overwritten", "overtaken", "uncollected", "already_there", "python_problems":
+    /// [{"file", "problem"}]}`.
     pub fn to_value(&self) -> Value {
         let files = self.files.iter().map(|file| {
             [
@@ -93,10 +100,13 @@ impl PersistReport {
             .map(|p| [("file", p.file.as_str()), ("problem", p.problem.as_str())].into_iter().collect::<Value>());
         [
             ("place", Value::from(self.place.as_str())),
+            ("generation", self.generation.into()),
             ("files", Value::Array(files.collect())),
             ("self_managed", self.self_managed.clone().into()),
             ("left_behind", self.left_behind.clone().into()),
             ("overwritten", self.overwritten.clone().into()),
+            ("overtaken", self.overtaken.clone().into()),
+            ("uncollected", self.uncollected.clone().into()),
             ("already_there", self.already_there.clone().into()),
             ("python_problems", Value::Array(problems.collect())),
         ]
@@ -107,7 +117,10 @@ impl PersistReport {
 
 impl fmt::Display for PersistReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "persisted to {}", self.place)?;
+        match self.generation {
+            Some(generation) => writeln!(f, "persisted to {}, generation {generation}", self.place)?,
+            None => writeln!(f, "persisted to {}", self.place)?,
+        }
         let width = |cell: &dyn Fn(&FileReport) -> usize| self.files.iter().map(cell).max().unwrap_or(0);
         let names = width(&|file| file.name.chars().count());
         let stores = width(&|file| file.store.chars().count());
@@ -123,6 +136,12 @@ impl fmt::Display for PersistReport {
         }
         for file in &self.overwritten {
             writeln!(f, "  another program had changed {file}; it was written over")?;
+        }
+        for file in &self.overtaken {
+            writeln!(f, "  another program wrote {file} at the same time; its version stays")?;
+        }
+        if let Some(problem) = &self.uncollected {
+            writeln!(f, "  old generations could not be deleted: {problem}")?;
         }
         for file in &self.already_there {
             writeln!(f, "  {file} was there already and opens with this context")?;
@@ -157,20 +176,25 @@ mod tests {
         };
         let report = PersistReport {
             place: "/data".into(),
+            generation: Some(7),
             files: vec![file("docstore.json", Action::Written, 1_234_567), file("x.json", Action::Unchanged, 2)],
             self_managed: vec!["index store".into()],
             left_behind: vec!["notes.txt".into()],
             overwritten: vec!["x.json".into()],
+            overtaken: vec!["z.json".into()],
+            uncollected: Some("no permission".into()),
             already_there: vec!["y__vector_store.json".into()],
             python_problems: vec![PythonProblem { file: "x.json".into(), problem: "it is called x".into() }],
         };
         let expected = "\
-persisted to /data
+persisted to /data, generation 7
   docstore.json  docstore  written    1,234,567 bytes
   x.json         docstore  unchanged          2 bytes
   index store keeps itself
   left behind: notes.txt
   another program had changed x.json; it was written over
+  another program wrote z.json at the same time; its version stays
+  old generations could not be deleted: no permission
   y__vector_store.json was there already and opens with this context
   LlamaIndex will not read x.json: it is called x
 ";

@@ -17,6 +17,7 @@ mod questions;
 mod refreshing;
 mod renaming;
 mod request;
+mod same_folder;
 mod scenario;
 mod searches;
 mod shrink;
@@ -24,7 +25,6 @@ mod splitting;
 mod tamper;
 mod text;
 mod values;
-mod venv;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,6 +36,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use colca::raw_json::{Value, py_str};
 
 use crate::test::Counts;
+use crate::venv;
 use plan::Plan;
 use python::Python;
 use tamper::Tamper;
@@ -59,6 +60,7 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
     let folder = target().join(format!("example-{}", std::process::id()));
     let mut compared = check_written_filters(&mut python)?;
     compared += example::check(&mut python, &folder).context("the example 'persist_and_load'")?;
+    compared += same_folder::check(&mut python, &folder).context("one folder for both")?;
     compared += refreshing::check(&mut python, &folder)?;
     compared += splitting::check(&mut python, options.from, TEXTS).context("splitting texts")?;
     drop(python);
@@ -90,6 +92,10 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
     println!("{} of {seeds} seeds agree with LlamaIndex, {compared} comparisons, {seconds:.0} seconds", counts.passed);
     Ok(counts)
 }
+
+/// What is installed to compare with. The versions are those that the recorded answers come from.
+const PACKAGES: [&str; 5] =
+    ["llama-index-core==0.14.25", "nltk==3.10.4", "pydantic==2.11.10", "numpy==2.3.5", "scikit-learn==1.7.2"];
 
 /// How many random texts are split.
 const TEXTS: usize = 1_000;
@@ -141,7 +147,7 @@ pub(crate) fn self_test(from: u64, alterations: usize) -> Result<()> {
 
 /// The Python environment of all this; it is made if need be.
 pub(crate) fn python() -> Result<PathBuf> {
-    venv::python(&target())
+    venv::find(&target().join("venv"), &PACKAGES, "python")
 }
 
 /// Where all of this happens.

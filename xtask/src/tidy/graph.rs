@@ -159,7 +159,7 @@ fn row(floor: &str, package: &Package) -> String {
     format!("rules({floor}, \"{}\", \"{uses}\", \"{tests_use}\"),", package.name)
 }
 
-/// The numbers of a version: `1.88` and `1.88.0` are the same.
+/// The numbers of a version: `1.89` and `1.89.0` are the same.
 fn parts(version: &str) -> [u64; 3] {
     let mut parts = version.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
     [(); 3].map(|()| parts.next().unwrap_or(0))
@@ -196,7 +196,7 @@ mod tests {
             });
             json!({
                 "name": name, "version": "1.0.0", "id": name, "manifest_path": format!("crates/{name}/Cargo.toml"),
-                "rust_version": "1.88", "features": {}, "dependencies": Vec::from_iter(dependencies),
+                "rust_version": "1.89", "features": {}, "dependencies": Vec::from_iter(dependencies),
             })
         };
         let node = |(name, _, uses): &(String, bool, Vec<String>)| {
@@ -261,7 +261,7 @@ mod tests {
         let check = |line: &str, expected: &[&str]| {
             assert_eq!(reserved(&workspace(&[line]), crate::tidy::RESERVED), expected);
         };
-        check("fs-backends: opendal, tokio", &[]);
+        check("fs-backends: optional opendal, tokio", &[]);
         check("colca: optional tokio", &[]);
         check("schema: dev tokio", &[]);
         check(
@@ -270,7 +270,10 @@ mod tests {
                 "'colca' depends on 'tokio', which only 'fs-backends' and 'colca' behind a feature and 'indices' behind a feature may",
             ],
         );
-        check("schema: opendal-core", &["'schema' depends on 'opendal-core', which only 'fs-backends' may"]);
+        check(
+            "schema: opendal-core",
+            &["'schema' depends on 'opendal-core', which only 'fs-backends' behind a feature may"],
+        );
     }
 
     #[test]
@@ -290,12 +293,12 @@ mod tests {
     #[test]
     fn dependencies_compile_with_our_rust() {
         let mut metadata = workspace(&["low: bytes", "elsewhere bytes:"]);
-        metadata.packages[1].rust_version = Some("1.88.0".into());
+        metadata.packages[1].rust_version = Some("1.89.0".into());
         assert_eq!(rust_versions(&metadata), [""; 0]);
         metadata.packages[1].rust_version = Some("1.100".into());
         assert_eq!(
             rust_versions(&metadata),
-            ["'bytes 1.0.0' needs Rust 1.100, but the workspace promises 1.88: take an older version of it",]
+            ["'bytes 1.0.0' needs Rust 1.100, but the workspace promises 1.89: take an older version of it",]
         );
     }
 }

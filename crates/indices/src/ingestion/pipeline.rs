@@ -5,7 +5,7 @@ use std::sync::Arc;
 use docstore::{AddOptions, KvDocumentStore};
 use fs_backends::IntoPlace;
 use futures_util::stream::{StreamExt, TryStreamExt, iter};
-use persist::{PersistFile, commit};
+use persist::{PersistFile, ReadOptions, commit, read_files};
 use raw_json::{PyString, Text};
 use schema::Node;
 use vectorstore::{NodeSelection, VectorStore, VectorStoreQuery};
@@ -322,13 +322,14 @@ impl IngestionPipeline {
     pub async fn load(mut self, place: impl IntoPlace) -> Result<Self> {
         let place = place.into_place()?;
         let name = IngestionCache::COLLECTION;
-        let file = place.read(name).await?;
+        let mut files = read_files(&*place, &[name, DOCSTORE_FILE], ReadOptions::default()).await?.into_iter();
         let not_found = || persist::Error::NotFound { place: place.location(), name: name.to_owned() };
         let broken = |name: &str, e| Error::from(persist::Error::failed(place.location(), "read", name.to_owned(), e));
-        let text = Text::decode(file.ok_or_else(not_found)?).map_err(|e| broken(name, e))?;
+        let cache = files.next().flatten().ok_or_else(not_found)?;
+        let text = Text::decode(cache.bytes).map_err(|e| broken(name, e))?;
         self.cache = Some(IngestionCache::from_text(&text)?);
-        if let Some(file) = place.read(DOCSTORE_FILE).await? {
-            let text = Text::decode(file).map_err(|e| broken(DOCSTORE_FILE, e))?;
+        if let Some(file) = files.next().flatten() {
+            let text = Text::decode(file.bytes).map_err(|e| broken(DOCSTORE_FILE, e))?;
             self.docstore = Some(KvDocumentStore::new(kv_core::SimpleKvStore::from_text(&text)?));
         }
         Ok(self)

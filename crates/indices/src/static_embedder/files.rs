@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use fs_backends::LocalFs;
-use persist::PersistFs;
+use persist::{Folder, Limits, PersistFs};
 
 use super::StaticModelError;
 
@@ -65,7 +65,8 @@ async fn find(
     is_wanted: impl Fn(&str) -> bool,
 ) -> Result<PathBuf, StaticModelError> {
     for folder in [folder.to_owned(), folder.join(below)] {
-        let mut names: Vec<String> = LocalFs::new(&folder).list().await?.into_iter().map(|file| file.name).collect();
+        let mut names: Vec<String> =
+            LocalFs::new(&folder).list(Folder::Published).await?.into_iter().map(|file| file.name).collect();
         names.retain(|name| is_wanted(name));
         match &names[..] {
             [] => {}
@@ -88,7 +89,7 @@ async fn read(path: &Path) -> Result<File, StaticModelError> {
     let name = path.file_name().and_then(|name| name.to_str());
     let Some(name) = name else { return Err(StaticModelError::NoPath { path: shown }) };
     let folder = LocalFs::new(path.parent().unwrap_or(Path::new("")));
-    match folder.read(name).await? {
+    match folder.read(name, Limits::default().file_size).await? {
         Some(bytes) => Ok(File { path: shown, bytes: bytes.into() }),
         None => Err(persist::Error::NotFound { place: folder.location(), name: name.to_owned() }.into()),
     }

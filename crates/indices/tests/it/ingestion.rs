@@ -204,7 +204,8 @@ fn results_are_kept_and_found_again_in_files() {
         let again = pipeline().load(place.clone()).await.unwrap();
         assert_eq!(again.run(inputs(&[("a", "One two. Three four.")])).await.unwrap().unchanged, 1);
         // Another document store, the same cache: the very same nodes, and nothing is embedded.
-        let text = raw_json::Text::decode(persist::PersistFs::read(&place, "llama_cache").await.unwrap().unwrap());
+        let text =
+            raw_json::Text::decode(persist::PersistFs::read(&place, "llama_cache", u64::MAX).await.unwrap().unwrap());
         let cache = IngestionCache::from_text(&text.unwrap()).unwrap();
         assert_eq!(cache.keys().await.unwrap().len(), 2);
         let fresh = pipeline().cache(cache.clone());

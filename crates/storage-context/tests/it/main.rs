@@ -1,28 +1,29 @@
 //! A context opened and persisted, as a whole.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod commits;
 mod hostile;
 mod legacy;
 mod opening;
 mod persisting;
 
-use persist::{MemoryFs, PersistFs};
+use persist::{Folder, MemoryFs, PersistFs};
 use pollster::block_on;
 use raw_json::{RawJson, Text, Value};
 use schema::Node;
-use storage_context::{PersistReport, StorageContext};
+use storage_context::{PersistOptions, PersistReport, StorageContext};
 
 /// A place with these files.
 fn place(files: &[(&str, &str)]) -> MemoryFs {
     let place = MemoryFs::new();
-    files.iter().for_each(|(name, text)| place.put(*name, text.to_string()));
+    files.iter().for_each(|(name, text)| place.put(name, text.to_string()));
     place
 }
 
 /// A place with the least that opens, and these files besides.
 fn place_with(files: &[(&str, &str)]) -> MemoryFs {
     let place = place(&[("docstore.json", "{}"), ("index_store.json", "{}")]);
-    files.iter().for_each(|(name, text)| place.put(*name, text.to_string()));
+    files.iter().for_each(|(name, text)| place.put(name, text.to_string()));
     place
 }
 
@@ -34,9 +35,14 @@ fn persist(ctx: &StorageContext, place: &MemoryFs) -> PersistReport {
     block_on(ctx.persist(place.clone())).unwrap()
 }
 
+/// Persists whatever is there.
+fn overwrite(ctx: &StorageContext, place: &MemoryFs) -> PersistReport {
+    block_on(ctx.persist_with(place.clone(), &PersistOptions::overwrite())).unwrap()
+}
+
 /// A file's text.
 fn text(place: &MemoryFs, name: &str) -> Option<String> {
-    let bytes = block_on(place.read(name)).unwrap();
+    let bytes = block_on(place.read(name, u64::MAX)).unwrap();
     bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
 }
 
@@ -46,7 +52,7 @@ fn value(place: &MemoryFs, name: &str) -> Value {
 }
 
 fn names(place: &MemoryFs) -> Vec<String> {
-    block_on(place.list()).unwrap().into_iter().map(|file| file.name).collect()
+    block_on(place.list(Folder::Published)).unwrap().into_iter().map(|file| file.name).collect()
 }
 
 /// What was done about each file: `docstore.json written`.

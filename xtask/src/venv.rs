@@ -1,5 +1,4 @@
-//! The Python environment with LlamaIndex in it, in `target/interchange`. It is made once and kept as long as the list
-//! of packages stays the same.
+//! Python environments in `target`, each made once and kept as long as its list of packages stays the same.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,37 +8,35 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{self, probe, program};
 
-/// What is installed. The versions are those that the recorded answers come from.
-const PACKAGES: [&str; 5] =
-    ["llama-index-core==0.14.25", "nltk==3.10.4", "pydantic==2.11.10", "numpy==2.3.5", "scikit-learn==1.7.2"];
-
-/// The oldest Python that all of them take.
+/// The oldest Python that all packages take.
 const PYTHON: &str = "import sys; sys.exit('error: it is too old' if sys.version_info < (3, 11) else 0)";
 
-/// The Python that has LlamaIndex; the environment is made if need be.
-pub(super) fn python(target: &Path) -> Result<PathBuf> {
-    let folder = target.join("venv");
-    let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+/// The program `name` of the environment in `folder` that has these packages; the environment is made if need be.
+pub(crate) fn find(folder: &Path, packages: &[&str], name: &str) -> Result<PathBuf> {
+    let programs = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
+    let found = programs.join(name).with_extension(std::env::consts::EXE_EXTENSION);
     let stamp = folder.join("packages.txt");
-    let wanted = PACKAGES.join("\n");
+    let wanted = packages.join("\n");
     if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
-        return Ok(python);
+        return Ok(found);
     }
-    println!("making a Python environment with {}; this is done once", PACKAGES.join(", "));
+    println!("making a Python environment with {}; this is done once", packages.join(", "));
     probe(program("python3", "").args(["-c", PYTHON])).context("Python 3.11 or later is needed, as `python3`")?;
     if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
-    fs::create_dir_all(target)?;
-    if let Err(error) = process::run(&mut venv(&folder)) {
+    fs::create_dir_all(folder)?;
+    if let Err(error) = process::run(&mut venv(folder)) {
         install_venv().with_context(|| format!("{error:#}"))?;
-        process::run(&mut venv(&folder))?;
+        process::run(&mut venv(folder))?;
     }
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]).args(PACKAGES);
-    process::run(&mut pip).context("cannot install LlamaIndex; once it is there, no network is needed any more")?;
+    let mut pip = Command::new(programs.join("python").with_extension(std::env::consts::EXE_EXTENSION));
+    pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]).args(packages);
+    process::run(&mut pip).with_context(|| {
+        format!("cannot install {}; once it is there, no network is needed any more", packages.join(", "))
+    })?;
     fs::write(&stamp, wanted)?;
-    Ok(python)
+    Ok(found)
 }
 
 fn venv(folder: &Path) -> Command {

@@ -1,0 +1,79 @@
+use std::time::SystemTime;
+
+use futures_util::TryStreamExt;
+use opendal::options::ListOptions;
+use opendal::{EntryMode, ErrorKind, Metadata, Operator};
+use persist::{Error, FileInfo, Folder, OWN_FOLDER, PersistFs, Result};
+
+use super::{Cause, ObjectFs};
+
+/// How many files that a listing tells too little of are looked at at the same time.
+const CONCURRENT_STATS: usize = 16;
+
+impl ObjectFs {
+    pub(super) async fn list_folder(&self, folder: Folder) -> Result<Vec<FileInfo>> {
+        let prefix = match folder {
+            Folder::Published => String::new(),
+            Folder::Own => format!("{OWN_FOLDER}/"),
+        };
+        let operator = self.operator("list", &prefix)?;
+        let mut files = match list(operator, &prefix).await {
+            Ok(files) => files,
+            Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+                return Err(Error::Forbidden { place: self.location(), source: Box::new(Cause::from(e)) });
+            }
+            Err(e) => return Err(self.failed("list", if prefix.is_empty() { "." } else { OWN_FOLDER }, e)),
+        };
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(files)
+    }
+
+    /// Whether the place may be listed.
+    pub(super) async fn may_list(&self, operator: &Operator) -> bool {
+        let options = ListOptions { limit: Some(1), ..ListOptions::default() };
+        let first = match operator.lister_options("", options).await {
+            Ok(mut lister) => lister.try_next().await.map(|_| ()),
+            Err(e) => Err(e),
+        };
+        !first.is_err_and(|e| e.kind() == ErrorKind::PermissionDenied)
+    }
+}
+
+async fn list(operator: &Operator, prefix: &str) -> opendal::Result<Vec<FileInfo>> {
+    let listed = operator.lister_options(prefix, ListOptions::default()).await?;
+    let files = listed.try_filter_map(|entry| async move {
+        let (path, metadata) = entry.into_parts();
+        Ok((!path.ends_with('/') && metadata.mode() != EntryMode::DIR).then_some((path, metadata)))
+    });
+    let infos = files.map_ok(|(path, metadata)| async move {
+        let metadata = match metadata.mode() == EntryMode::FILE && metadata.etag().is_some() {
+            true => metadata,
+            false => match operator.stat(&path).await {
+                // It has vanished since.
+                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+                stat => stat?,
+            },
+        };
+        let name = path.rsplit('/').next().unwrap_or(&path).to_owned();
+        Ok(Some(FileInfo {
+            name,
+            size: metadata.content_length(),
+            version: version(&metadata),
+            modified: modified(&metadata),
+        }))
+    });
+    infos.try_buffer_unordered(CONCURRENT_STATS).try_filter_map(|info| async move { Ok(info) }).try_collect().await
+}
+
+/// The ETag, in quotes as conditions want it: some services leave them out in listings.
+fn version(metadata: &Metadata) -> Option<String> {
+    metadata.etag().map(|etag| match etag.ends_with('"') {
+        true => etag.to_owned(),
+        false => format!("\"{etag}\""),
+    })
+}
+
+fn modified(metadata: &Metadata) -> Option<SystemTime> {
+    metadata.last_modified().map(SystemTime::from)
+}

@@ -1,0 +1,115 @@
+use std::io::{self, Write};
+
+use bytes::{Bytes, BytesMut};
+use opendal::options::WriteOptions;
+use opendal::{Buffer, Capability, Operator, Writer};
+use persist::{Content, Digest, Error, PersistFs, Result, Stored};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::{CHUNK, CONCURRENT, ObjectFs};
+use crate::blocking::unblock;
+
+/// A part of a file, or its end. Without an end the file is not to be written.
+type Piece = Option<Bytes>;
+
+impl ObjectFs {
+    /// Writes a file whole, digesting it on the way. What fits in one part is one request.
+    pub(super) async fn upload(&self, path: &str, content: Content) -> Result<Stored> {
+        let operator = self.operator("write", path)?;
+        let (sender, pieces) = channel(1);
+        let produced = unblock(move || produce(content, sender));
+        let (produced, sent) = futures_util::future::join(produced, send(operator, path, pieces)).await;
+        // An upload that fails makes producing fail too, and is the cause; producing that fails ends it quietly.
+        sent.map_err(|e| self.failed("write", path, e))?;
+        let produced = produced.and_then(|done| done);
+        let (size, digest) = produced.map_err(|e| Error::failed(self.location(), "write", path, e))?;
+        Ok(Stored { size, digest })
+    }
+}
+
+/// Produces a content in pieces of equal size. Blocks while the upload is behind.
+fn produce(content: Content, pieces: Sender<Piece>) -> io::Result<(u64, Digest)> {
+    let mut out = Pieces { pieces, current: BytesMut::new() };
+    let done = match content {
+        Content::Bytes(bytes) => {
+            (0..bytes.len())
+                .step_by(CHUNK)
+                .try_for_each(|at| out.send(Some(bytes.slice(at..bytes.len().min(at + CHUNK)))))?;
+            (bytes.len() as u64, Digest::of(&bytes))
+        }
+        written => written.write_to(&mut out)?,
+    };
+    out.finish()?;
+    Ok(done)
+}
+
+struct Pieces {
+    pieces: Sender<Piece>,
+    current: BytesMut,
+}
+
+impl Pieces {
+    fn send(&self, piece: Piece) -> io::Result<()> {
+        self.pieces.blocking_send(piece).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        let last = std::mem::take(&mut self.current);
+        if !last.is_empty() {
+            self.send(Some(last.freeze()))?;
+        }
+        self.send(None)
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(CHUNK - self.current.len());
+        self.current.extend_from_slice(&bytes[..taken]);
+        if self.current.len() == CHUNK {
+            let piece = std::mem::replace(&mut self.current, BytesMut::with_capacity(CHUNK));
+            self.send(Some(piece.freeze()))?;
+        }
+        Ok(taken)
+    }
+
+    /// Only whole pieces are sent: an upload of unequal parts is refused by some services.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn send(operator: &Operator, path: &str, mut pieces: Receiver<Piece>) -> opendal::Result<()> {
+    let capability = operator.info().capability();
+    if !capability.write_can_multi {
+        let mut whole = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            let Some(piece) = piece else { return operator.write(path, Buffer::from(whole)).await.map(|_| ()) };
+            whole.push(piece);
+        }
+        return Ok(());
+    }
+    let options = WriteOptions { chunk: Some(part(capability)), concurrent: CONCURRENT, ..WriteOptions::default() };
+    let mut writer = operator.writer_options(path, options).await?;
+    let written = fill(&mut writer, pieces).await;
+    if !matches!(written, Ok(true)) {
+        // What cannot be aborted is litter, not damage.
+        let _ = writer.abort().await;
+    }
+    written.map(|_| ())
+}
+
+/// Writes the pieces, and tells whether the end came.
+async fn fill(writer: &mut Writer, mut pieces: Receiver<Piece>) -> opendal::Result<bool> {
+    while let Some(piece) = pieces.recv().await {
+        let Some(piece) = piece else { return writer.close().await.map(|_| true) };
+        writer.write(piece).await?;
+    }
+    Ok(false)
+}
+
+/// The size of the parts of an upload: ours, if the service takes it.
+fn part(capability: Capability) -> usize {
+    let part = CHUNK.max(capability.write_multi_min_size.unwrap_or(0));
+    part.min(capability.write_multi_max_size.unwrap_or(part))
+}

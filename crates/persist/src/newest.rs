@@ -1,0 +1,93 @@
+//! Which generation of a place is the newest.
+
+use crate::manifest::{generation_of, manifest_name, marker_name, read_manifest};
+use crate::name::own_path;
+use crate::snapshot::ATTEMPTS;
+use crate::{Digest, Error, Folder, Limits, Manifest, PersistFs, Result};
+
+/// The file that says where to begin looking for the newest manifest. It may lag behind.
+const HINT: &str = "latest";
+
+/// The longest hint that is worth reading: the digits of a number.
+const HINT_SIZE_MAX: u64 = 32;
+
+/// The newest generation of a place.
+#[derive(Debug, Clone)]
+pub(crate) struct Newest {
+    pub(crate) manifest: Manifest,
+    /// Whether all its files have been published.
+    pub(crate) published: bool,
+}
+
+/// Finds the newest generation: from the hint on, and by listing if the hint leads nowhere.
+///
+/// A manifest is read after its successor was found to be absent. Manifests are collected in ascending order, so that
+/// one which is still there shows that the absent one had not been made.
+pub(crate) async fn newest(fs: &dyn PersistFs, limits: &Limits) -> Result<Option<Newest>> {
+    let mut generation = read_hint(fs).await;
+    for _ in 0..ATTEMPTS {
+        if let Some(from) = generation {
+            let mut at = from;
+            while exists(fs, at.saturating_add(1), limits).await? {
+                at = at.saturating_add(1);
+            }
+            if let Some(manifest) = read_manifest(fs, at, limits).await? {
+                let marker = own_path(&marker_name(at));
+                let published = fs.read(&marker, limits.manifest_size).await?.is_some();
+                return Ok(Some(Newest { manifest, published }));
+            }
+        }
+        generation = newest_listed(fs).await?;
+        if generation.is_none() {
+            return Ok(None);
+        }
+    }
+    Err(Error::Superseded { place: fs.location() })
+}
+
+/// Whether a generation is the newest one still.
+pub(crate) async fn is_newest(fs: &dyn PersistFs, generation: u64, limits: &Limits) -> Result<bool> {
+    Ok(!exists(fs, generation.saturating_add(1), limits).await? && exists(fs, generation, limits).await?)
+}
+
+/// The greatest number of a manifest.
+pub(crate) async fn newest_listed(fs: &dyn PersistFs) -> Result<Option<u64>> {
+    let own = fs.list(Folder::Own).await?;
+    Ok(own.iter().filter_map(|file| generation_of(&file.name, ".json")).max())
+}
+
+/// What the hint says, if it says anything.
+async fn read_hint(fs: &dyn PersistFs) -> Option<u64> {
+    let bytes = fs.read(&own_path(HINT), HINT_SIZE_MAX).await.ok()??;
+    std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
+}
+
+/// The path and the content of the hint to a generation.
+pub(crate) fn hint(generation: u64) -> (String, String) {
+    (own_path(HINT), generation.to_string())
+}
+
+async fn exists(fs: &dyn PersistFs, generation: u64, limits: &Limits) -> Result<bool> {
+    let path = own_path(&manifest_name(generation));
+    Ok(fs.read(&path, limits.manifest_size).await?.is_some())
+}
+
+/// Whether an earlier generation that is still kept knows a file of that name and content.
+pub(crate) async fn earlier_knows(
+    fs: &dyn PersistFs,
+    manifest: &Manifest,
+    name: &str,
+    digest: Digest,
+    limits: &Limits,
+) -> Result<bool> {
+    let mut generation = manifest.generation;
+    while generation > 1 {
+        generation -= 1;
+        match read_manifest(fs, generation, limits).await? {
+            Some(earlier) if earlier.knows(name, digest) => return Ok(true),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,302 @@
+//! Reading a place: one generation of it, or what another program has made of it since.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::manifest::FileEntry;
+use crate::mechanism::{Mechanism, has};
+use crate::name::own_path;
+use crate::newest::{Newest, earlier_knows, newest};
+use crate::{Digest, Error, FileInfo, Folder, Manifest, PersistFs, Result};
+
+/// How a place is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// How files are compared with what the newest manifest says of them.
+    pub verify: Verify,
+    /// How much is read at most.
+    pub limits: Limits,
+}
+
+/// How files are compared with what the newest manifest says of them. As long as a generation is not published
+/// completely, its files are compared by digest in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// By their digests.
+    #[default]
+    Digest,
+    /// By their sizes. Files of another program that happen to have the same sizes are not noticed.
+    Size,
+    /// Not at all: what is published is taken for what was committed.
+    Off,
+}
+
+/// How much is read at most, so that a hostile place cannot take all memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The size of a file, in bytes. Default 16 GiB.
+    pub file_size: u64,
+    /// The number of files of a generation. Default 100,000.
+    pub files: usize,
+    /// The size of a manifest, in bytes. Default 32 MiB.
+    pub manifest_size: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { file_size: 16 << 30, files: 100_000, manifest_size: 32 << 20 }
+    }
+}
+
+/// Something about a place that its reader should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// Another program has written this file since the newest generation; its version is what was read.
+    Foreign {
+        /// The file.
+        name: String,
+    },
+    /// Another program has added this file, which the newest generation does not know.
+    Added {
+        /// The file.
+        name: String,
+    },
+    /// Another program has put this file back to what an earlier generation held; that is what was read.
+    PutBack {
+        /// The file.
+        name: String,
+    },
+    /// Another program has deleted this file.
+    Deleted {
+        /// The file.
+        name: String,
+    },
+    /// The published file is absent, or an old one that arrived late; the committed one was read from `.colca`.
+    FromStaged {
+        /// The file.
+        name: String,
+    },
+    /// The place may not be listed: only the files that its newest manifest names were seen.
+    NotListed,
+}
+
+/// A file that was read.
+#[derive(Debug, Clone)]
+pub struct ReadFile {
+    /// The published file as it was listed; without a version if what was read is not that file.
+    pub info: FileInfo,
+    /// The content.
+    pub bytes: Bytes,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+/// A place at one moment: its newest generation and its listing. Reading never writes.
+///
+/// All files that it reads are of one generation, except for those that another program has written. When a writer
+/// replaces that generation meanwhile, [`read`](Self::read) fails with [`Error::Superseded`], and the reader takes a new
+/// snapshot; see [`restarts`].
+#[derive(Debug)]
+pub struct Snapshot<'a> {
+    fs: &'a dyn PersistFs,
+    options: ReadOptions,
+    newest: Option<Newest>,
+    listing: BTreeMap<String, FileInfo>,
+    findings: Vec<Finding>,
+}
+
+/// How often a reader that is overtaken takes a new snapshot before it gives up.
+pub const ATTEMPTS: usize = 20;
+
+/// Whether a reader that met this error should take a new snapshot: a writer came between.
+pub fn restarts(error: &Error) -> bool {
+    has(Mechanism::StartAgain) && matches!(error, Error::Superseded { .. } | Error::Lost { .. })
+}
+
+/// Reads some files of one generation, each `None` if there is none of that name; starts again where a writer comes
+/// between.
+///
+/// # Errors
+/// As [`Snapshot::read`], after [`ATTEMPTS`] beginnings.
+pub async fn read_files(fs: &dyn PersistFs, names: &[&str], options: ReadOptions) -> Result<Vec<Option<ReadFile>>> {
+    let once = async || {
+        let mut snapshot = Snapshot::take(fs, options).await?;
+        let mut files = Vec::with_capacity(names.len());
+        for name in names {
+            files.push(snapshot.read(name).await?);
+        }
+        Ok(files)
+    };
+    let mut attempt = 1;
+    loop {
+        match once().await {
+            Err(e) if restarts(&e) && attempt < ATTEMPTS => attempt += 1,
+            done => return done,
+        }
+    }
+}
+
+impl<'a> Snapshot<'a> {
+    /// Finds the newest generation of a place and lists its published files.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`], [`Error::TooLarge`], and what the place reports.
+    pub async fn take(fs: &'a dyn PersistFs, options: ReadOptions) -> Result<Self> {
+        let newest = newest(fs, &options.limits).await?;
+        let mut findings = Vec::new();
+        let listing = match (fs.list(Folder::Published).await, &newest) {
+            (Ok(files), _) => files.into_iter().map(|file| (file.name.clone(), file)).collect(),
+            (Err(Error::Forbidden { .. }), Some(newest)) => {
+                findings.push(Finding::NotListed);
+                newest.manifest.files.iter().map(|file| (file.name.clone(), unversioned(file))).collect()
+            }
+            (Err(e), _) => return Err(e),
+        };
+        Ok(Self { fs, options, newest, listing, findings })
+    }
+
+    /// The manifest of the generation, if Colca has written the place.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.newest.as_ref().map(|newest| &newest.manifest)
+    }
+
+    /// The files that there seem to be, in order of names: the listed ones and those of the generation.
+    ///
+    /// [`read`](Self::read) may still find one to be absent.
+    pub fn files(&self) -> Vec<FileInfo> {
+        let mut files = self.listing.clone();
+        for entry in self.manifest().into_iter().flat_map(|manifest| &manifest.files) {
+            files.entry(entry.name.clone()).or_insert_with(|| unversioned(entry));
+        }
+        files.into_values().collect()
+    }
+
+    /// What there is to know about what was read so far.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Reads a file, or tells that there is none of that name.
+    ///
+    /// # Errors
+    /// [`Error::Superseded`] or [`Error::Lost`] if a writer came between; [`Error::TooLarge`]; what the place reports.
+    pub async fn read(&mut self, name: &str) -> Result<Option<ReadFile>> {
+        let published = self.fs.read(name, self.options.limits.file_size).await?;
+        let published = published.map(|bytes| self.published(name, bytes));
+        let Some(newest) = self.newest.clone() else { return Ok(published) };
+        let Newest { manifest, published: is_published } = &newest;
+        let Some(entry) = manifest.file(name) else {
+            return match published {
+                Some(file) => self.unlisted(&newest, file).await,
+                None => Ok(None),
+            };
+        };
+        let as_committed = published.as_ref().is_some_and(|file| match self.options.verify {
+            Verify::Size if *is_published => file.info.size == entry.size,
+            Verify::Off if *is_published => true,
+            _ => file.digest == entry.digest || !has(Mechanism::Digests),
+        });
+        if as_committed {
+            return Ok(published);
+        }
+        let staged = self.staged(entry).await?;
+        let found = published.as_ref().map(|file| file.digest);
+        let is_foreign = self.is_foreign(manifest, name, found).await?;
+        self.check_unchanged(&newest).await?;
+        if is_foreign {
+            self.findings.push(Finding::Foreign { name: name.to_owned() });
+            return Ok(published);
+        }
+        if !is_published && manifest.written().any(|(written, _)| written.name == name) {
+            let lost =
+                || Error::Lost { place: self.fs.location(), name: name.to_owned(), generation: manifest.generation };
+            return staged.ok_or_else(lost).map(Some);
+        }
+        // The file was published, and since then something has put an old one there or taken it away: a late step of a
+        // writer of ours, where that can be, or another program.
+        let late = match (&staged, found) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(_), Some(_)) => manifest.late_steps || self.others_are_new(entry).await?,
+        };
+        let name = name.to_owned();
+        if late {
+            self.findings.push(Finding::FromStaged { name });
+            return Ok(staged);
+        }
+        self.findings.push(if found.is_some() { Finding::PutBack { name } } else { Finding::Deleted { name } });
+        Ok(published)
+    }
+
+    /// A file that the generation does not name: another program's, or one that is going or has come back.
+    async fn unlisted(&mut self, newest: &Newest, file: ReadFile) -> Result<Option<ReadFile>> {
+        let Newest { manifest, published } = newest;
+        let name = file.info.name.clone();
+        let is_foreign = self.is_foreign(manifest, &name, Some(file.digest)).await?;
+        self.check_unchanged(newest).await?;
+        if is_foreign || !has(Mechanism::Removed) {
+            self.findings.push(Finding::Added { name });
+            return Ok(Some(file));
+        }
+        if *published && !manifest.late_steps {
+            self.findings.push(Finding::PutBack { name });
+            return Ok(Some(file));
+        }
+        Ok(None)
+    }
+
+    fn published(&self, name: &str, bytes: Bytes) -> ReadFile {
+        let size = bytes.len() as u64;
+        let listed = self.listing.get(name).filter(|info| info.size == size);
+        let unlisted = || FileInfo { name: name.to_owned(), size, version: None, modified: None };
+        ReadFile { info: listed.cloned().unwrap_or_else(unlisted), digest: Digest::of(&bytes), bytes }
+    }
+
+    async fn staged(&self, entry: &FileEntry) -> Result<Option<ReadFile>> {
+        let Some(staged) = entry.staged.as_ref().filter(|_| has(Mechanism::ReadStaged)) else { return Ok(None) };
+        let Some(bytes) = self.fs.read(&own_path(staged), self.options.limits.file_size).await? else {
+            return Ok(None);
+        };
+        let file = ReadFile { info: unversioned(entry), digest: Digest::of(&bytes), bytes };
+        Ok(Some(file).filter(|file| file.digest == entry.digest))
+    }
+
+    /// Whether a published file is one that no manifest knows.
+    async fn is_foreign(&self, manifest: &Manifest, name: &str, found: Option<Digest>) -> Result<bool> {
+        let Some(digest) = found else { return Ok(false) };
+        let known = !has(Mechanism::Foreign)
+            || manifest.knows(name, digest)
+            || earlier_knows(self.fs, manifest, name, digest, &self.options.limits).await?;
+        Ok(!known)
+    }
+
+    /// Whether another file that this generation wrote is published: then an old one beside it is no other program's
+    /// doing, which would have written both.
+    async fn others_are_new(&self, entry: &FileEntry) -> Result<bool> {
+        let Some(manifest) = self.manifest() else { return Ok(false) };
+        for (other, _) in manifest.written() {
+            if other.name != entry.name
+                && let Some(bytes) = self.fs.read(&other.name, self.options.limits.file_size).await?
+                && Digest::of(&bytes) == other.digest
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A decision about another program is only made while the generation is what it was.
+    async fn check_unchanged(&self, seen: &Newest) -> Result<()> {
+        let superseded = || Error::Superseded { place: self.fs.location() };
+        let now = newest(self.fs, &self.options.limits).await?.ok_or_else(superseded)?;
+        let same = now.manifest.commit == seen.manifest.commit && now.published == seen.published;
+        if same { Ok(()) } else { Err(superseded()) }
+    }
+}
+
+/// What a manifest says of a file, without a version.
+fn unversioned(entry: &FileEntry) -> FileInfo {
+    FileInfo { name: entry.name.clone(), size: entry.size, version: None, modified: None }
+}
