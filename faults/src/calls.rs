@@ -50,7 +50,8 @@ macro_rules! calls {
             let real = real!($name as unsafe extern "C" fn($($ty),*) -> $ret);
             match judge(stringify!($name), Class::$class, &[$($subject),+]) {
                 // SAFETY: the arguments are those of whoever called us.
-                Verdict::Go | Verdict::Half => unsafe { real($($arg),*) },
+                Verdict::Go => unsafe { real($($arg),*) },
+                Verdict::Half => plan::die(),
                 Verdict::Pretend => 0,
                 Verdict::Fail(error) => {
                     fail(error);
@@ -126,8 +127,11 @@ macro_rules! opens {
             }
             // SAFETY: the arguments are those of whoever called us.
             let fd = unsafe { real($($arg,)* flags, mode) };
-            if fd >= 0 && plan().is_some_and(|plan| subject.concerns(plan)) {
+            if fd >= 0 && let Some(plan) = plan().filter(|plan| subject.concerns(plan)) {
                 files::opened(fd);
+                if flags & libc::O_CREAT != 0 {
+                    plan.keep(&subject.path());
+                }
             }
             fd
         }

@@ -7,6 +7,7 @@
 //! | `FAULTS_KIND` | What happens, see `Kind` in `plan.rs`. |
 //! | `FAULTS_AT` | At which call, counting from 1. |
 //! | `FAULTS_LOG` | A file that tells all calls, one a line: number, what it does, function, path. |
+//! | `FAULTS_KEPT` | A folder where files that are made get a second name, which is their first. |
 #![cfg(target_os = "linux")]
 
 mod calls;

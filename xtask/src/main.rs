@@ -36,6 +36,7 @@ enum Command {
     /// Everything that must pass before a change lands. CI runs this
     Test,
     /// Measures, and prints ratios: against the disk or a peer, within one run
+    #[command(after_help = BENCH_EXAMPLES)]
     Bench {
         /// Which questions, each a file in benches/benches. Default: those that answer in ratios
         names: Vec<String>,
@@ -58,6 +59,7 @@ enum Command {
         install: bool,
     },
     /// Compares with LlamaIndex's recorded answers, and prints what agrees, by version and area
+    #[command(after_help = CORPUS_EXAMPLES)]
     Corpus {
         /// Folders of recordings, laid out as xtask/corpus/README.md says. Default: the repository's own
         dirs: Vec<PathBuf>,
@@ -75,8 +77,10 @@ enum Command {
         splitters: Option<PathBuf>,
     },
     /// Persists while processes are killed, calls fail, disks are full and the power goes, and looks at what is left
+    #[command(after_help = faults::EXAMPLES)]
     Faults(faults::Options),
     /// Feeds everything that reads texts with mutations of the corpus, for a bounded time. Needs a C++ compiler
+    #[command(after_help = FUZZ_EXAMPLES)]
     Fuzz {
         /// Which targets. Default: all, one after the other
         targets: Vec<String>,
@@ -85,6 +89,7 @@ enum Command {
         seconds: u64,
     },
     /// Works on the same random contexts as a real LlamaIndex, in turn, and compares all files and answers
+    #[command(after_help = INTERCHANGE_EXAMPLES)]
     Interchange {
         /// How many random contexts
         #[arg(long, default_value_t = SEEDS)]
@@ -108,7 +113,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Runs the servers that places and stores are tested on, and says how to reach them, until it is interrupted
+    /// Runs the servers that places and stores are tested on, and says how to reach them, until Enter is pressed
+    #[command(after_help = SERVICES_EXAMPLES)]
     Services,
     /// For maintainers: packs recorded LlamaIndex directories into xtask/corpus
     CorpusPack {
@@ -116,6 +122,34 @@ enum Command {
         source: PathBuf,
     },
 }
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  cargo xtask bench                                  what a commit costs, in a minute
+  cargo xtask bench --small commit                   the same with a tenth of the data
+  cargo xtask bench vector_query persist_load        times, by criterion";
+
+const CORPUS_EXAMPLES: &str = "\
+Examples:
+  cargo xtask corpus --verbose                       the repository's own recordings, with every deviation
+  cargo xtask corpus ~/recordings                    others
+  cargo xtask corpus --self-test 1000                would a wrong answer be noticed?";
+
+const FUZZ_EXAMPLES: &str = "\
+Examples:
+  cargo xtask fuzz                                   all targets, a minute each
+  cargo xtask fuzz docstore manifest --seconds 600   two of them, longer
+
+What is found lies in target/fuzz/findings; the command that is shown repeats it with that file as its only argument.";
+
+const INTERCHANGE_EXAMPLES: &str = "\
+Examples:
+  cargo xtask interchange --seeds 50                 50 random contexts
+  cargo xtask interchange --seed 17 --keep kept      one that failed, with its files";
+
+const SERVICES_EXAMPLES: &str = "\
+Example: cargo xtask services, then in another terminal the lines that it prints, and
+  cargo test --package faults-remote --all-features";
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {

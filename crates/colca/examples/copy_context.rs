@@ -49,6 +49,9 @@ async fn main() -> ExitCode {
 
 async fn run(args: &Args) -> Result<()> {
     let ctx = open(&args.src).await?;
+    if let Some(report) = ctx.open_report().filter(|report| !report.findings.is_empty()) {
+        eprint!("{report}");
+    }
     if args.upgrade {
         let upgraded = ctx.upgrade().await?;
         for (id, reason) in &upgraded.unreadable {

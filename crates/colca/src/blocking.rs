@@ -334,6 +334,14 @@ mod tests {
     }
 
     #[test]
+    fn of_two_contexts_the_later_hears_of_the_conflict() {
+        let place = persist::MemoryFs::new();
+        StorageContext::in_memory().persist(place.clone()).unwrap();
+        let failed = StorageContext::in_memory().persist(place).unwrap_err();
+        assert!(failed.is_conflict() && !failed.is_not_found(), "{failed}");
+    }
+
+    #[test]
     fn outside_a_runtime_calls_run_from_any_thread() {
         let ctx = StorageContext::in_memory();
         std::thread::scope(|scope| {

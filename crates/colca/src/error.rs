@@ -60,4 +60,13 @@ impl Error {
             _ => false,
         }
     }
+
+    /// Whether a place holds something else than was expected there, so that nothing was written.
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            Self::StorageContext(e) => e.is_conflict(),
+            Self::Persist(e) => matches!(e, persist::Error::Conflict { .. }),
+            _ => false,
+        }
+    }
 }

@@ -2,6 +2,9 @@
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
 mod error;
 pub mod guide;
 pub mod prelude;

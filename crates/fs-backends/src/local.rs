@@ -1,30 +1,34 @@
 mod durable;
 mod lock;
+mod names;
 mod temporary;
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use persist::{
     Abilities, Content, Durability, Error, Expected, FileInfo, Folder, Lock, OWN_FOLDER, PersistFs, Publication,
-    Result, Stored, check_name, check_own_path, check_path,
+    Result, Stored,
 };
 
 use crate::blocking::unblock;
 use durable::{create_durably, sync_folder};
+use names::{check_name, check_own_path, check_path};
 use temporary::Temporary;
 
 /// A folder on a local disk.
 ///
 /// Writing creates the folder and its parents. Every file gets its name as a whole: it is written under a temporary
 /// name in `.colca`, made durable (fsync), and renamed or linked. A published file is only ever replaced by a rename,
-/// and keeps its permissions; a symbolic link under its name is replaced too, not followed. No file is memory-mapped
-/// (LlamaIndex truncates them in place), and a published name is never a second link to a file of ours (it would write
-/// into both).
+/// and keeps its permissions, which the new one has while it is staged, too; a symbolic link under its name is replaced,
+/// not followed. No file is memory-mapped (LlamaIndex truncates them in place), and a published name is never a second
+/// link to a file of ours (it would write into both).
+///
+/// What lies in `.colca` is not trusted: nothing is written through links there, or where `.colca` is one itself.
 ///
 /// Writers keep each other out with an advisory lock on `.colca/lock`, of the operating system's: it ends with the
 /// process. Readers do not touch it, nor anything else.
@@ -88,8 +92,14 @@ impl LocalFs {
         Ok(files)
     }
 
-    fn write_sync(&self, path: &str, content: Content, durability: Durability) -> io::Result<Stored> {
-        let (temporary, file) = Temporary::create(&self.own())?;
+    fn write_sync(
+        &self,
+        path: &str,
+        like: Option<Permissions>,
+        content: Content,
+        durability: Durability,
+    ) -> io::Result<Stored> {
+        let (temporary, file) = Temporary::create(&self.own(), like.as_ref())?;
         let mut file = BufWriter::with_capacity(1 << 16, file);
         let (size, digest) = content.write_to(&mut file)?;
         if durability == Durability::Full {
@@ -102,7 +112,7 @@ impl LocalFs {
     }
 
     fn create_sync(&self, path: &str, content: &[u8], durability: Durability) -> io::Result<bool> {
-        let (temporary, mut file) = Temporary::create(&self.own())?;
+        let (temporary, mut file) = Temporary::create(&self.own(), None)?;
         file.write_all(content)?;
         // A file without content, such as a marker, is nothing but its name.
         if durability == Durability::Full && !content.is_empty() {
@@ -130,6 +140,13 @@ impl LocalFs {
 
     fn publish_sync(&self, staged: &str, name: &str, expected: &Expected) -> io::Result<Publication> {
         let (from, to) = (self.root.join(staged), self.root.join(name));
+        // Somebody else's file must not become readable, or published.
+        match fs::symlink_metadata(&from) {
+            Ok(info) if info.is_file() => {}
+            Ok(_) => return Err(io::Error::other(format!("{staged} is no regular file; delete it"))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Publication::NoSource),
+            Err(e) => return Err(e),
+        }
         let found = look_at(&to)?;
         if !is_as_expected(found.as_ref(), expected) {
             return Ok(Publication::Unexpected);
@@ -144,6 +161,23 @@ impl LocalFs {
             Err(e) => Err(e),
         }
     }
+}
+
+/// Whether files may be made and replaced in a folder, as far as that can be known without a trace.
+#[cfg(unix)]
+fn may_write(folder: &Path) -> io::Result<()> {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    use rustix::io::Errno;
+    match accessat(CWD, folder, Access::WRITE_OK, AtFlags::EACCESS) {
+        Err(e @ (Errno::ACCESS | Errno::ROFS)) => Err(e.into()),
+        // Not every system can tell; then it shows in the end.
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn may_write(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn is_as_expected(found: Option<&Metadata>, expected: &Expected) -> bool {
@@ -187,8 +221,14 @@ fn version(info: &Metadata) -> Option<String> {
 /// size or time.
 fn read_sync(path: &Path, limit: u64) -> io::Result<Result<Vec<u8>, u64>> {
     // Opening anything but a regular file could wait for ever.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+    match fs::metadata(path) {
+        Ok(info) if info.is_file() => {}
+        Ok(_) => return Err(io::Error::other("it is no regular file")),
+        // It might lead to a disk that is missing. What would be read as absent would be lost.
+        Err(e) if e.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            return Err(io::Error::other("it is a symbolic link to nothing"));
+        }
+        Err(e) => return Err(e),
     }
     let file = File::open(path)?;
     let before = file.metadata()?;
@@ -212,13 +252,19 @@ impl PersistFs for LocalFs {
         self.root.display().to_string()
     }
 
-    /// The folder with all links resolved, as far as it exists. Names that are no Unicode are told apart.
+    /// The folder with all links resolved, as far as it exists; the rest will be folders when it does. Names that are no
+    /// Unicode are told apart.
     fn identity(&self) -> String {
         let mut resolved = PathBuf::new();
         for ancestor in self.root.ancestors() {
             if let Ok(real) = ancestor.canonicalize() {
-                let rest = self.root.strip_prefix(ancestor).unwrap_or(Path::new(""));
-                resolved = if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+                resolved = real;
+                for part in self.root.strip_prefix(ancestor).unwrap_or(Path::new("")).components() {
+                    match part {
+                        Component::ParentDir => drop(resolved.pop()),
+                        part => resolved.push(part),
+                    }
+                }
                 break;
             }
         }
@@ -226,9 +272,11 @@ impl PersistFs for LocalFs {
     }
 
     /// Publishing moves, and checks what it replaces just before; nothing on a disk can keep another program from
-    /// slipping in between. Whether files are made only if they are absent is tried: not all file systems can.
+    /// slipping in between. Whether files are made only if they are absent is tried: not all file systems can. A folder
+    /// in which nothing can be published is an error.
     async fn abilities(&self) -> Result<Abilities> {
-        let create = self.run("try what can be done in", OWN_FOLDER, Self::can_create).await?;
+        let create = self.run("write to", OWN_FOLDER, Self::can_create).await?;
+        self.run("write to", ".", |this| may_write(&this.root)).await?;
         Ok(Abilities { create, conditional_publish: true, moves: true })
     }
 
@@ -236,8 +284,11 @@ impl PersistFs for LocalFs {
         let this = self.clone();
         let listed = unblock(move || this.list_sync(folder)).await.and_then(|done| done);
         listed.map_err(|e| match e.kind() {
-            io::ErrorKind::PermissionDenied => Error::Forbidden { place: self.location(), source: e.into() },
-            _ => Error::failed(self.location(), "list", ".", e),
+            io::ErrorKind::PermissionDenied => {
+                let place = if folder == Folder::Own { &self.own() } else { &self.root };
+                Error::Forbidden { place: place.display().to_string(), source: e.into() }
+            }
+            _ => Error::failed(self.location(), "list", if folder == Folder::Own { OWN_FOLDER } else { "." }, e),
         })
     }
 
@@ -255,7 +306,19 @@ impl PersistFs for LocalFs {
     async fn write(&self, path: &str, content: Content, durability: Durability) -> Result<Stored> {
         check_own_path(path)?;
         let to = path.to_owned();
-        self.run("write", path, move |this| this.write_sync(&to, content, durability)).await
+        self.run("write", path, move |this| this.write_sync(&to, None, content, durability)).await
+    }
+
+    async fn stage(&self, path: &str, name: &str, content: Content, durability: Durability) -> Result<Stored> {
+        check_own_path(path)?;
+        check_name(name)?;
+        let (to, published) = (path.to_owned(), self.root.join(name));
+        self.run("write", name, move |this| {
+            // What is in the way is better told before the commit.
+            let published = look_at(&published)?.filter(Metadata::is_file);
+            this.write_sync(&to, published.map(|info| info.permissions()), content, durability)
+        })
+        .await
     }
 
     async fn create(&self, path: &str, content: Bytes, durability: Durability) -> Result<bool> {

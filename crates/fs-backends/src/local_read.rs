@@ -111,12 +111,13 @@ fn list_folder(root: &Path, folder: &Path, listing: &mut Listing) -> io::Result<
         let entry = entry?;
         let name = folder.join(entry.file_name());
         match look_at(&entry) {
-            Ok(Some(_)) if entry.file_type()?.is_dir() => below.push(name),
+            // It has vanished meanwhile.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            _ if entry.file_type()?.is_dir() => below.push(name),
             Ok(Some(info)) if info.is_dir() => {}
             Ok(Some(info)) => listing.files.push(stat(name, &info)),
-            Ok(None) => listing.files.push(FileStat { name, ..FileStat::default() }),
-            // It has vanished meanwhile.
-            Err(_) => {}
+            // In a folder that may be listed and not entered reading it fails.
+            Ok(None) | Err(_) => listing.files.push(FileStat { name, ..FileStat::default() }),
         }
     }
     Ok(below)
@@ -226,6 +227,25 @@ mod tests {
         assert!(block_on(place.read_file(Path::new("broken"))).unwrap_err().is_not_found());
         let told = block_on(place.read_file(Path::new("folder/f.txt")));
         assert!(matches!(told, Err(Error::Failed { operation: "read", .. })));
+    }
+
+    /// Nothing is passed over in silence. To an administrator nothing is forbidden.
+    #[cfg(unix)]
+    #[test]
+    fn what_may_not_be_looked_at_is_listed() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("in");
+        fs::create_dir_all(root.join("sub")).unwrap();
+        fs::write(root.join("a.txt"), "a").unwrap();
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o400)).unwrap();
+        let administrator = fs::metadata(root.join("a.txt")).is_ok();
+        let place = LocalFs::new(&root);
+        let listing = block_on(place.list_files(true)).unwrap();
+        let read = block_on(place.read_file(Path::new("a.txt")));
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(names(&listing), ["a.txt"]);
+        assert!(administrator || (listing.unreadable.len() == 1 && read.is_err()), "{listing:?}");
     }
 
     #[test]

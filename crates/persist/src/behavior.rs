@@ -45,6 +45,7 @@ macro_rules! persist_fs_behavior {
             another_program_s_writes_are_the_truth
             what_was_removed_does_not_come_back
             any_failing_call_leaves_a_whole_generation
+            a_dropped_commit_leaves_a_whole_generation
             readers_see_whole_generations_at_every_moment
             old_generations_are_collected_and_nothing_else);
     };

@@ -44,12 +44,16 @@ pub(crate) async fn collect(
     };
     needs(&mut unneeded, newest);
     // The oldest that is kept needs most of what the newest does not.
-    for (generation, _) in old.iter().filter(|(generation, _)| *generation >= first_kept) {
+    for (generation, file) in old.iter().filter(|(generation, _)| *generation >= first_kept) {
         if unneeded.is_empty() {
             break;
         }
         if let Some(manifest) = read_manifest(fs, *generation, limits).await? {
             needs(&mut unneeded, &manifest);
+        }
+        if !is_old(file) {
+            // Later ones need what this one needs, and what was staged after it was made, which is not old.
+            break;
         }
     }
     let deletes_manifests = old.iter().any(|(generation, _)| *generation < first_kept);

@@ -1,11 +1,14 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::PersistFs;
 
 /// The files of one commit.
 pub type PersistFiles = Vec<PersistFile>;
@@ -17,12 +20,35 @@ pub struct PersistFile {
     pub name: String,
     /// What to write.
     pub content: Content,
+    /// Files that may have this content already. The first that is still as it was is copied, byte for byte, instead.
+    pub originals: Vec<Original>,
 }
 
 impl PersistFile {
     /// A file with this content.
     pub fn new(name: impl Into<String>, content: Content) -> Self {
-        Self { name: name.into(), content }
+        Self { name: name.into(), content, originals: Vec::new() }
+    }
+}
+
+/// A published file, as it was when it was read or written.
+#[derive(Debug, Clone)]
+pub struct Original {
+    /// Where it is.
+    pub place: Arc<dyn PersistFs>,
+    /// Its name.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The digest of its content.
+    pub digest: Digest,
+}
+
+impl Original {
+    /// The file's content, if that is still what it was. One that cannot be read is as good as none.
+    pub(crate) async fn read(&self) -> Option<Bytes> {
+        let bytes = self.place.read(&self.name, self.size).await.ok()??;
+        (Digest::of(&bytes) == self.digest).then_some(bytes)
     }
 }
 

@@ -84,7 +84,7 @@ pub enum Error {
         place: String,
         /// The manifest.
         name: String,
-        /// What is wrong with it.
+        /// What is wrong with it, and what helps.
         problem: String,
     },
     /// A file of the newest generation is nowhere to be found: someone has deleted it.

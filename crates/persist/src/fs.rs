@@ -155,6 +155,16 @@ pub trait PersistFs: Debug + Send + Sync + 'static {
     /// If the content cannot be produced or written; nothing is left behind then if that can be helped.
     async fn write(&self, path: &str, content: Content, durability: Durability) -> Result<Stored>;
 
+    /// Writes a staged file of [`OWN_FOLDER`], as [`write`](Self::write) does, that is to be published as `name`. Where
+    /// files have permissions it has those of the published file of that name, before there is anything to read in it.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    async fn stage(&self, path: &str, name: &str, content: Content, durability: Durability) -> Result<Stored> {
+        let _ = name;
+        self.write(path, content, durability).await
+    }
+
     /// Makes a file of [`OWN_FOLDER`] that must not be there yet, whole or not at all; content and name are durable
     /// afterwards. Tells whether it did: `false` if there is such a file.
     ///

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod changes;
 mod collect;
 mod content;
 mod error;
@@ -9,6 +10,7 @@ mod mechanism;
 mod memory;
 mod name;
 mod newest;
+mod options;
 mod publishing;
 mod snapshot;
 mod writer;
@@ -16,7 +18,8 @@ mod writer;
 #[cfg(feature = "behavior")]
 pub mod behavior;
 
-pub use content::{Content, Digest, InvalidDigest, PersistFile, PersistFiles, Revision, StoreFile};
+pub use changes::{Changes, Committed, KeptFile, Written};
+pub use content::{Content, Digest, InvalidDigest, Original, PersistFile, PersistFiles, Revision, StoreFile};
 pub use error::{Error, Result};
 pub use fs::{Abilities, Durability, Expected, FileInfo, Folder, Lock, OWN_FOLDER, PersistFs, Publication, Stored};
 pub use manifest::{FileEntry, Manifest, RemovedEntry};
@@ -24,7 +27,6 @@ pub use manifest::{FileEntry, Manifest, RemovedEntry};
 pub use mechanism::{Mechanism, without};
 pub use memory::MemoryFs;
 pub use name::{check_name, check_own_path, check_path};
+pub use options::{CommitOptions, Progress, Step};
 pub use snapshot::{ATTEMPTS, Finding, Limits, ReadFile, ReadOptions, Snapshot, Verify, read_files, restarts};
-pub use writer::{
-    Changes, CommitOptions, Committed, KeptFile, PreparedWriter, Progress, Step, Writer, Written, commit,
-};
+pub use writer::{PreparedWriter, Writer, commit};

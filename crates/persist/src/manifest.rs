@@ -8,6 +8,12 @@ use crate::{Abilities, Digest, Error, Limits, PersistFs, Result};
 /// The version of the format that this build writes, and the newest one that it reads.
 const FORMAT: u32 = 1;
 
+/// What helps if a manifest is damaged.
+const REPAIR: &str = "put it back from a copy, or delete the folder .colca to open the published files as they are";
+
+/// How much of a problem is told, in characters: it may quote what the manifest says.
+const PROBLEM_MAX: usize = 300;
+
 /// The suffix of staged files.
 const STAGED: &str = ".staged";
 
@@ -110,24 +116,35 @@ impl Manifest {
         struct Format {
             colca: u32,
         }
-        let Format { colca } = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        let damaged = |mut problem: String| {
+            if let Some((end, _)) = problem.char_indices().nth(PROBLEM_MAX) {
+                problem.truncate(end);
+                problem.push('…');
+            }
+            format!("{problem}; {REPAIR}")
+        };
+        let Format { colca } = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
         if colca > FORMAT {
             return Err(format!("it has format {colca}, and this build reads {FORMAT}; use a newer Colca"));
         }
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-        manifest.check(generation, limits)?;
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
+        manifest.check(generation, limits).map_err(damaged)?;
         Ok(manifest)
     }
 
-    fn check(&self, generation: u64, limits: &Limits) -> Result<(), String> {
+    /// Checks what every reader with these limits checks.
+    pub(crate) fn check(&self, generation: u64, limits: &Limits) -> Result<(), String> {
         if self.generation != generation {
             return Err(format!("it says that it is generation {}", self.generation));
         }
+        if !(1..u64::MAX).contains(&generation) {
+            return Err(format!("there is no generation {generation}"));
+        }
         if !is_commit_id(&self.commit) {
-            return Err(format!("{:?} is no commit id", self.commit));
+            return Err(format!("{:?} is no commit id: letters, digits and '-', 64 at most", self.commit));
         }
         if self.files.len() + self.removed.len() > limits.files {
-            return Err(format!("it names more than {} files", limits.files));
+            return Err(format!("it names more than {} files, the limit", limits.files));
         }
         let mut names: Vec<&str> =
             self.files.iter().map(|file| &*file.name).chain(self.removed.iter().map(|file| &*file.name)).collect();
@@ -178,10 +195,14 @@ fn is_commit_id(id: &str) -> bool {
 
 /// The manifest of a generation, if there is one.
 pub(crate) async fn read_manifest(fs: &dyn PersistFs, generation: u64, limits: &Limits) -> Result<Option<Manifest>> {
+    let text = fs.read(&own_path(&manifest_name(generation)), limits.manifest_size).await?;
+    text.map(|text| parse_manifest(fs, generation, &text, limits)).transpose()
+}
+
+/// What the manifest of a generation says.
+pub(crate) fn parse_manifest(fs: &dyn PersistFs, generation: u64, text: &[u8], limits: &Limits) -> Result<Manifest> {
     let name = own_path(&manifest_name(generation));
-    let Some(bytes) = fs.read(&name, limits.manifest_size).await? else { return Ok(None) };
-    let manifest = Manifest::parse(generation, &bytes, limits);
-    manifest.map(Some).map_err(|problem| Error::Manifest { place: fs.location(), name, problem })
+    Manifest::parse(generation, text, limits).map_err(|problem| Error::Manifest { place: fs.location(), name, problem })
 }
 
 #[cfg(test)]

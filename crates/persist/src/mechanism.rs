@@ -16,6 +16,8 @@ pub enum Mechanism {
     RollForward,
     /// Staged files are durable before the manifest that names them.
     SyncBeforeCommit,
+    /// A manifest of which that is not known is made durable before its files are published.
+    SyncBeforePublishing,
     /// Published names are durable before the marker says so.
     SyncBeforeMarker,
     /// The hint beyond old manifests is durable before they are deleted.

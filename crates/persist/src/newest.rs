@@ -1,6 +1,8 @@
 //! Which generation of a place is the newest.
 
-use crate::manifest::{generation_of, manifest_name, marker_name, read_manifest};
+use bytes::Bytes;
+
+use crate::manifest::{generation_of, manifest_name, marker_name, parse_manifest, read_manifest};
 use crate::name::own_path;
 use crate::snapshot::ATTEMPTS;
 use crate::{Digest, Error, Folder, Limits, Manifest, PersistFs, Result};
@@ -15,26 +17,56 @@ const HINT_SIZE_MAX: u64 = 32;
 #[derive(Debug, Clone)]
 pub(crate) struct Newest {
     pub(crate) manifest: Manifest,
+    found: Found,
+}
+
+/// A newest generation as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Found {
+    generation: u64,
+    /// Its manifest, not read yet.
+    text: Bytes,
     /// Whether all its files have been published.
-    pub(crate) published: bool,
+    published: bool,
+}
+
+impl Newest {
+    /// Whether all its files have been published.
+    pub(crate) fn is_published(&self) -> bool {
+        self.found.published
+    }
+
+    /// Whether it still is the newest one, and published or not as it was.
+    pub(crate) async fn is_unchanged(&self, fs: &dyn PersistFs, limits: &Limits) -> Result<bool> {
+        Ok(find(fs, limits).await?.as_ref() == Some(&self.found))
+    }
+}
+
+/// Finds the newest generation, and reads its manifest.
+pub(crate) async fn newest(fs: &dyn PersistFs, limits: &Limits) -> Result<Option<Newest>> {
+    let Some(found) = find(fs, limits).await? else { return Ok(None) };
+    let manifest = parse_manifest(fs, found.generation, &found.text, limits)?;
+    Ok(Some(Newest { manifest, found }))
 }
 
 /// Finds the newest generation: from the hint on, and by listing if the hint leads nowhere.
 ///
 /// A manifest is read after its successor was found to be absent. Manifests are collected in ascending order, so that
 /// one which is still there shows that the absent one had not been made.
-pub(crate) async fn newest(fs: &dyn PersistFs, limits: &Limits) -> Result<Option<Newest>> {
+async fn find(fs: &dyn PersistFs, limits: &Limits) -> Result<Option<Found>> {
     let mut generation = read_hint(fs).await;
     for _ in 0..ATTEMPTS {
         if let Some(from) = generation {
             let mut at = from;
-            while exists(fs, at.saturating_add(1), limits).await? {
-                at = at.saturating_add(1);
+            while let Some(next) = at.checked_add(1)
+                && exists(fs, next, limits).await?
+            {
+                at = next;
             }
-            if let Some(manifest) = read_manifest(fs, at, limits).await? {
+            if let Some(text) = fs.read(&own_path(&manifest_name(at)), limits.manifest_size).await? {
                 let marker = own_path(&marker_name(at));
                 let published = fs.read(&marker, limits.manifest_size).await?.is_some();
-                return Ok(Some(Newest { manifest, published }));
+                return Ok(Some(Found { generation: at, text, published }));
             }
         }
         generation = newest_listed(fs).await?;

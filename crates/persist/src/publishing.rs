@@ -75,6 +75,7 @@ impl Publishing<'_> {
     }
 
     async fn publish(&mut self, entry: &FileEntry, staged: &str) -> Result<State> {
+        let mut is_sound = false;
         for _ in 0..ATTEMPTS {
             if !self.is_newest().await? {
                 return Ok(State::Superseded);
@@ -88,6 +89,14 @@ impl Publishing<'_> {
                     }
                     return if found == Some(entry.digest) { Ok(State::Done) } else { self.foreign().await };
                 }
+                if !is_sound {
+                    if self.is_damaged(entry, staged).await? {
+                        return Err(self.lost(entry));
+                    }
+                    // The look at what is replaced comes last.
+                    is_sound = true;
+                    continue;
+                }
             }
             if self.trusted && !self.conditional && self.has_changed(&entry.name).await? {
                 continue;
@@ -99,8 +108,19 @@ impl Publishing<'_> {
             // Another writer has published it already, or another program has written it: look.
             self.look_again().await?;
         }
+        Err(self.lost(entry))
+    }
+
+    /// Whether the staged file is not what was staged, as it can be after a power failure under
+    /// [`Durability::Relaxed`]. What is published must not be replaced by it.
+    async fn is_damaged(&self, entry: &FileEntry, staged: &str) -> Result<bool> {
+        let bytes = self.fs.read(staged, self.limits.file_size).await?;
+        Ok(bytes.is_some_and(|bytes| Digest::of(&bytes) != entry.digest))
+    }
+
+    fn lost(&self, entry: &FileEntry) -> Error {
         let (place, name) = (self.fs.location(), entry.name.clone());
-        Err(Error::Lost { place, name, generation: self.manifest.generation })
+        Error::Lost { place, name, generation: self.manifest.generation }
     }
 
     async fn remove(&mut self, entry: &RemovedEntry) -> Result<State> {

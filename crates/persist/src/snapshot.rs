@@ -1,13 +1,14 @@
 //! Reading a place: one generation of it, or what another program has made of it since.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::manifest::FileEntry;
 use crate::mechanism::{Mechanism, has};
 use crate::name::own_path;
-use crate::newest::{Newest, earlier_knows, newest};
+use crate::newest::{Newest, earlier_knows, newest, newest_listed};
 use crate::{Digest, Error, FileInfo, Folder, Manifest, PersistFs, Result};
 
 /// How a place is read.
@@ -37,15 +38,15 @@ pub enum Verify {
 pub struct Limits {
     /// The size of a file, in bytes. Default 16 GiB.
     pub file_size: u64,
-    /// The number of files of a generation. Default 100,000.
+    /// The number of files of a generation, with those that it took away. Default 10,000.
     pub files: usize,
-    /// The size of a manifest, in bytes. Default 32 MiB.
+    /// The size of a manifest, in bytes. Default 8 MiB.
     pub manifest_size: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { file_size: 16 << 30, files: 100_000, manifest_size: 32 << 20 }
+        Self { file_size: 16 << 30, files: 10_000, manifest_size: 8 << 20 }
     }
 }
 
@@ -102,9 +103,11 @@ pub struct ReadFile {
 pub struct Snapshot<'a> {
     fs: &'a dyn PersistFs,
     options: ReadOptions,
-    newest: Option<Newest>,
+    newest: Option<Arc<Newest>>,
     listing: BTreeMap<String, FileInfo>,
     findings: Vec<Finding>,
+    /// Whether any file that the generation wrote is published, where that was asked.
+    any_is_new: Option<bool>,
 }
 
 /// How often a reader that is overtaken takes a new snapshot before it gives up.
@@ -154,7 +157,7 @@ impl<'a> Snapshot<'a> {
             }
             (Err(e), _) => return Err(e),
         };
-        Ok(Self { fs, options, newest, listing, findings })
+        Ok(Self { fs, options, newest: newest.map(Arc::new), listing, findings, any_is_new: None })
     }
 
     /// The manifest of the generation, if Colca has written the place.
@@ -185,17 +188,25 @@ impl<'a> Snapshot<'a> {
     pub async fn read(&mut self, name: &str) -> Result<Option<ReadFile>> {
         let published = self.fs.read(name, self.options.limits.file_size).await?;
         let published = published.map(|bytes| self.published(name, bytes));
-        let Some(newest) = self.newest.clone() else { return Ok(published) };
-        let Newest { manifest, published: is_published } = &newest;
+        let Some(newest) = self.newest.clone() else {
+            // The first commit may be under way, and this file one of its own.
+            return match newest_listed(self.fs).await? {
+                Some(_) => Err(self.superseded()),
+                None => Ok(published),
+            };
+        };
+        let (manifest, is_published) = (&newest.manifest, newest.is_published());
         let Some(entry) = manifest.file(name) else {
             return match published {
                 Some(file) => self.unlisted(&newest, file).await,
+                // Was it there a moment ago, and the next generation has removed it?
+                None if self.listing.contains_key(name) => self.check_unchanged(&newest).await.map(|()| None),
                 None => Ok(None),
             };
         };
         let as_committed = published.as_ref().is_some_and(|file| match self.options.verify {
-            Verify::Size if *is_published => file.info.size == entry.size,
-            Verify::Off if *is_published => true,
+            Verify::Size if is_published => file.info.size == entry.size,
+            Verify::Off if is_published => true,
             _ => file.digest == entry.digest || !has(Mechanism::Digests),
         });
         if as_committed {
@@ -219,7 +230,7 @@ impl<'a> Snapshot<'a> {
         let late = match (&staged, found) {
             (None, _) => false,
             (Some(_), None) => true,
-            (Some(_), Some(_)) => manifest.late_steps || self.others_are_new(entry).await?,
+            (Some(_), Some(_)) => manifest.late_steps || self.others_are_new(&newest).await?,
         };
         let name = name.to_owned();
         if late {
@@ -232,7 +243,7 @@ impl<'a> Snapshot<'a> {
 
     /// A file that the generation does not name: another program's, or one that is going or has come back.
     async fn unlisted(&mut self, newest: &Newest, file: ReadFile) -> Result<Option<ReadFile>> {
-        let Newest { manifest, published } = newest;
+        let manifest = &newest.manifest;
         let name = file.info.name.clone();
         let is_foreign = self.is_foreign(manifest, &name, Some(file.digest)).await?;
         self.check_unchanged(newest).await?;
@@ -240,7 +251,7 @@ impl<'a> Snapshot<'a> {
             self.findings.push(Finding::Added { name });
             return Ok(Some(file));
         }
-        if *published && !manifest.late_steps {
+        if newest.is_published() && !manifest.late_steps {
             self.findings.push(Finding::PutBack { name });
             return Ok(Some(file));
         }
@@ -272,27 +283,34 @@ impl<'a> Snapshot<'a> {
         Ok(!known)
     }
 
-    /// Whether another file that this generation wrote is published: then an old one beside it is no other program's
-    /// doing, which would have written both.
-    async fn others_are_new(&self, entry: &FileEntry) -> Result<bool> {
-        let Some(manifest) = self.manifest() else { return Ok(false) };
-        for (other, _) in manifest.written() {
-            if other.name != entry.name
-                && let Some(bytes) = self.fs.read(&other.name, self.options.limits.file_size).await?
-                && Digest::of(&bytes) == other.digest
-            {
-                return Ok(true);
+    /// Whether other files that this generation wrote are published: then an old one beside them is no other program's
+    /// doing, which would have written all of them.
+    async fn others_are_new(&mut self, newest: &Newest) -> Result<bool> {
+        if let Some(known) = self.any_is_new {
+            return Ok(known);
+        }
+        let mut found = false;
+        for (other, _) in newest.manifest.written() {
+            let bytes = self.fs.read(&other.name, self.options.limits.file_size).await?;
+            if bytes.is_some_and(|bytes| Digest::of(&bytes) == other.digest) {
+                found = true;
+                break;
             }
         }
-        Ok(false)
+        self.any_is_new = Some(found);
+        Ok(found)
     }
 
     /// A decision about another program is only made while the generation is what it was.
     async fn check_unchanged(&self, seen: &Newest) -> Result<()> {
-        let superseded = || Error::Superseded { place: self.fs.location() };
-        let now = newest(self.fs, &self.options.limits).await?.ok_or_else(superseded)?;
-        let same = now.manifest.commit == seen.manifest.commit && now.published == seen.published;
-        if same { Ok(()) } else { Err(superseded()) }
+        match seen.is_unchanged(self.fs, &self.options.limits).await? {
+            true => Ok(()),
+            false => Err(self.superseded()),
+        }
+    }
+
+    fn superseded(&self) -> Error {
+        Error::Superseded { place: self.fs.location() }
     }
 }
 

@@ -1,164 +1,22 @@
 //! Writing a place: one commit.
 
+mod commit_point;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::collect::collect;
-use crate::manifest::{FileEntry, RemovedEntry, manifest_name, read_manifest, staged_name};
+use crate::manifest::{FileEntry, RemovedEntry, staged_name};
 use crate::mechanism::{Mechanism, has};
 use crate::name::{check_name, own_path};
-use crate::newest::{Newest, newest, newest_listed};
+use crate::newest::{Newest, newest};
 use crate::publishing::{Outcome, Publishing};
 use crate::{
-    Abilities, Digest, Durability, Error, FileInfo, Folder, Limits, Lock, Manifest, PersistFiles, PersistFs, Result,
+    Abilities, Changes, CommitOptions, Committed, Content, Digest, Durability, Error, FileInfo, Folder, KeptFile, Lock,
+    Manifest, Original, PersistFiles, PersistFs, Progress, Result, Step, Stored, Written,
 };
-
-/// How a commit is made.
-#[derive(Debug, Clone)]
-pub struct CommitOptions {
-    /// What tells this commit from all others: letters, digits and `-`. Default: a random UUID.
-    pub commit: String,
-    /// Whether what was written survives a power failure. Default: it does.
-    pub durability: Durability,
-    /// How many generations are kept, the new one included: their manifests, and where publishing copies their files
-    /// too. At least 1. Default 3.
-    pub keep_generations: u64,
-    /// How old at least, in comparison with the new generation, is what is deleted of older ones. Default: an hour.
-    pub min_age: Duration,
-    /// Whether staged files are read back and compared before the commit. Default: no.
-    pub verify: bool,
-    /// How long to wait for another writer. Default: 10 seconds.
-    pub lock_wait: Duration,
-    /// Whether to write to a place that cannot keep two writers apart. Default: no.
-    pub allow_unconditional: bool,
-    /// Whether to go on where a file of the newest generation is lost, and it cannot be published. Default: no.
-    pub replace_lost: bool,
-    /// How much is read at most.
-    pub limits: Limits,
-    /// Is told of each step.
-    pub progress: Option<Progress>,
-}
-
-impl Default for CommitOptions {
-    fn default() -> Self {
-        Self {
-            commit: uuid::Uuid::new_v4().to_string(),
-            durability: Durability::Full,
-            keep_generations: 3,
-            min_age: Duration::from_secs(60 * 60),
-            verify: false,
-            lock_wait: Duration::from_secs(10),
-            allow_unconditional: false,
-            replace_lost: false,
-            limits: Limits::default(),
-            progress: None,
-        }
-    }
-}
-
-/// Is told of the steps of a commit while it is made.
-#[derive(Clone)]
-pub struct Progress(Arc<dyn Fn(&Step<'_>) + Send + Sync>);
-
-/// A step of a commit that is about to be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Step<'a> {
-    /// A file is written under `.colca`.
-    Stage {
-        /// Its name.
-        name: &'a str,
-        /// How many files were staged before it.
-        done: usize,
-        /// How many there are.
-        total: usize,
-    },
-    /// The manifest is made: the one moment at which the place changes.
-    Commit {
-        /// The new generation.
-        generation: u64,
-    },
-    /// A file gets its name.
-    Publish {
-        /// Its name.
-        name: &'a str,
-        /// How many files were published before it.
-        done: usize,
-        /// How many there are.
-        total: usize,
-    },
-    /// What is old is deleted.
-    Collect,
-}
-
-impl Progress {
-    /// Calls `tell` before each step. It must not block for long.
-    pub fn new(tell: impl Fn(&Step<'_>) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
-    }
-}
-
-impl fmt::Debug for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Progress")
-    }
-}
-
-/// What a commit changes. Files that it does not name stay as they are.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// The files to write.
-    pub write: PersistFiles,
-    /// The files to delete; names that are absent are passed over.
-    pub remove: Vec<String>,
-    /// Files that are there and stay, of which the caller knows the content: they become files of the generation.
-    pub keep: Vec<KeptFile>,
-    /// The digests of files that are written or deleted, as they were listed, where the caller knows them. The others
-    /// are read.
-    pub known: HashMap<String, Digest>,
-}
-
-/// A file that stays as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptFile {
-    /// Its name.
-    pub name: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// The digest of its content.
-    pub digest: Digest,
-}
-
-/// A commit that was made: the place holds the new generation, whatever happens from now on.
-#[derive(Debug)]
-pub struct Committed {
-    /// The new generation.
-    pub manifest: Manifest,
-    /// The files that were written, in the order in which they were given.
-    pub written: Vec<Written>,
-    /// Files that another program has written at the same time: its versions stay.
-    pub foreign: Vec<String>,
-    /// Why publishing could not be finished. Readers of ours see the new generation nevertheless; the next writer
-    /// finishes it.
-    pub unpublished: Option<Error>,
-    /// Why old generations could not be deleted. The next commit tries again.
-    pub uncollected: Option<Error>,
-}
-
-/// A file that a commit has written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// Its name.
-    pub name: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// The digest of its content.
-    pub digest: Digest,
-}
+use commit_point::{Unmade, sync_before_publishing};
 
 /// A writer that has looked at a place, and keeps other writers out where the place has a lock.
 #[derive(Debug)]
@@ -201,7 +59,9 @@ impl<'a> Writer<'a> {
         if !abilities.create && !options.allow_unconditional {
             return Err(Error::Unconditional { place: fs.location() });
         }
-        if let Some(newest) = newest.as_ref().filter(|newest| !newest.published && has(Mechanism::RollForward)) {
+        if let Some(newest) = newest.as_ref().filter(|newest| !newest.is_published() && has(Mechanism::RollForward)) {
+            // Its writer may have been killed after it had made the manifest, and before that was durable.
+            sync_before_publishing(fs, options.durability).await?;
             let publishing = Publishing {
                 fs,
                 manifest: &newest.manifest,
@@ -289,8 +149,8 @@ impl PreparedWriter<'_> {
                 manifest.removed.push(RemovedEntry { name, digest });
             }
         }
-        let first = manifest.files.len();
-        let staged = self.stage(write, &known, &mut manifest).await;
+        let mut written = Vec::with_capacity(write.len());
+        let staged = self.stage(write, &known, &mut manifest, &mut written).await;
         if let (true, Some(old)) = (copies, self.manifest()) {
             manifest.late_steps |= manifest.returns(old);
             if manifest.late_steps {
@@ -312,9 +172,6 @@ impl PreparedWriter<'_> {
             }
             return Err(error);
         }
-        let written = manifest.files[first..].iter();
-        let written =
-            written.map(|entry| Written { name: entry.name.clone(), size: entry.size, digest: entry.digest }).collect();
         let mut committed = Committed { manifest, written, foreign: Vec::new(), unpublished: None, uncollected: None };
         match self.publish(&committed.manifest).await {
             Ok(outcome) => {
@@ -328,8 +185,15 @@ impl PreparedWriter<'_> {
         Ok(committed)
     }
 
-    /// Writes the files under `.colca` and enters them into the manifest.
-    async fn stage(&self, write: PersistFiles, known: &HashMap<String, Digest>, manifest: &mut Manifest) -> Result<()> {
+    /// Writes the files under `.colca` and enters them into the manifest. Files that are copied are in memory one after
+    /// the other.
+    async fn stage(
+        &self,
+        write: PersistFiles,
+        known: &HashMap<String, Digest>,
+        manifest: &mut Manifest,
+        written: &mut Vec<Written>,
+    ) -> Result<()> {
         let total = write.len();
         for (done, file) in write.into_iter().enumerate() {
             self.tell(&Step::Stage { name: &file.name, done, total });
@@ -339,8 +203,12 @@ impl PreparedWriter<'_> {
             };
             let staged = staged_name(&self.options.commit, done);
             let path = own_path(&staged);
-            let stored = self.fs.write(&path, file.content, self.options.durability).await?;
-            let (size, digest) = (stored.size, stored.digest);
+            let copy = first_intact(&file.originals).await;
+            let copied = copy.is_some();
+            let content = copy.map_or(file.content, Content::Bytes);
+            let stored = self.fs.stage(&path, &file.name, content, self.options.durability).await?;
+            let Stored { size, digest } = stored;
+            written.push(Written { name: file.name.clone(), size, digest, copied });
             manifest.files.push(FileEntry { name: file.name, size, digest, staged: Some(staged), replaces });
             if self.options.verify {
                 let back = self.fs.read(&path, size).await?;
@@ -354,82 +222,6 @@ impl PreparedWriter<'_> {
             self.fs.sync().await?;
         }
         Ok(())
-    }
-
-    /// Makes the manifest: the commit.
-    async fn make(&self, manifest: &Manifest) -> Result<(), Unmade> {
-        let known = |error| Unmade { error, known: true };
-        let generation = manifest.generation;
-        self.tell(&Step::Commit { generation });
-        let path = own_path(&manifest_name(generation));
-        let bytes = Bytes::from(manifest.to_bytes());
-        let absent = self.abilities.create && has(Mechanism::CreateIfAbsent)
-            || self.read_back(generation).await.map_err(known)?.is_none();
-        let made = match absent {
-            false => Ok(false),
-            true => self.create(&path, bytes).await,
-        };
-        if !matches!(made, Ok(true)) {
-            // It may have been made nevertheless: by a request whose answer was lost, or by one that was repeated.
-            match self.read_back(generation).await {
-                Ok(Some(found)) if found.commit == manifest.commit && has(Mechanism::OwnCommitId) => {}
-                Ok(Some(found)) => return Err(known(self.conflict(found.generation))),
-                Ok(None) if matches!(made, Ok(false)) => return Err(self.forgotten(path)),
-                Ok(None) | Err(_) => {
-                    let lost = Error::failed(self.fs.location(), "create", &path, "it is there and cannot be read");
-                    return Err(Unmade { error: made.err().unwrap_or(lost), known: false });
-                }
-            }
-        }
-        self.check_chained(manifest).await
-    }
-
-    /// Whether a manifest that was just made is one of the chain. Its number may have been free because the generation
-    /// of that number was collected long ago; then there are manifests beyond it. The hint could lag behind them.
-    async fn check_chained(&self, manifest: &Manifest) -> Result<(), Unmade> {
-        let known = |error| Unmade { error, known: true };
-        let unknown = |error| Unmade { error, known: false };
-        let generation = manifest.generation;
-        let newest = newest_listed(self.fs).await.map_err(unknown)?;
-        let beyond = newest.filter(|newest| *newest > generation && has(Mechanism::Zombies));
-        let Some(theirs) = beyond else { return Ok(()) };
-        let path = own_path(&manifest_name(generation));
-        match self.read_back(generation.saturating_add(1)).await.map_err(unknown)? {
-            // It was made, and others have gone on from there.
-            Some(next) if next.parent.as_ref() == Some(&manifest.commit) => return Ok(()),
-            Some(_) => {}
-            // Manifests are collected in ascending order: one of the chain goes before its successor.
-            None if self.read_back(generation).await.map_err(unknown)?.is_some() => {}
-            None => return Err(self.forgotten(path)),
-        }
-        self.fs.delete(&path).await.map_err(known)?;
-        Err(known(self.conflict(theirs)))
-    }
-
-    /// A manifest that was made, by whomever, and collected before it could be looked at.
-    fn forgotten(&self, path: String) -> Unmade {
-        let problem = "so many commits were made meanwhile that it is not known any more whether this one was";
-        Unmade { error: Error::failed(self.fs.location(), "create", path, problem), known: false }
-    }
-
-    async fn create(&self, path: &str, bytes: Bytes) -> Result<bool> {
-        if self.abilities.create && has(Mechanism::CreateIfAbsent) {
-            return self.fs.create(path, bytes, self.options.durability).await;
-        }
-        self.fs.write(path, bytes.into(), self.options.durability).await?;
-        if self.options.durability == Durability::Full {
-            self.fs.sync().await?;
-        }
-        Ok(true)
-    }
-
-    async fn read_back(&self, generation: u64) -> Result<Option<Manifest>> {
-        read_manifest(self.fs, generation, &self.options.limits).await
-    }
-
-    fn conflict(&self, theirs: u64) -> Error {
-        let ours = self.manifest().map(|manifest| manifest.generation);
-        Error::Conflict { place: self.fs.location(), ours, theirs: Some(theirs), files: Vec::new() }
     }
 
     async fn collect(&self, manifest: &Manifest) -> Result<()> {
@@ -480,10 +272,14 @@ impl PreparedWriter<'_> {
     }
 }
 
-/// A manifest that was not made, or of which that is not known.
-struct Unmade {
-    error: Error,
-    known: bool,
+/// The content of the first file that is still as it was.
+async fn first_intact(originals: &[Original]) -> Option<Bytes> {
+    for original in originals {
+        if let Some(bytes) = original.read().await {
+            return Some(bytes);
+        }
+    }
+    None
 }
 
 async fn list(fs: &dyn PersistFs) -> Result<BTreeMap<String, FileInfo>> {

@@ -1,9 +1,10 @@
 //! Places in unusual states, and readers and writers with other options than usual.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use persist::behavior::{contents, file, put, put_with, read_all};
+use persist::behavior::{Fault, FlakyFs, contents, file, put, put_with, read_all};
 use persist::{
     Abilities, Changes, CommitOptions, Content, Digest, Durability, Error, Expected, FileInfo, Finding, Folder, Limits,
     MemoryFs, PersistFs, Publication, ReadOptions, Result, Snapshot, Stored, Verify, Writer, read_files,
@@ -103,6 +104,112 @@ fn a_staged_file_that_is_gone_is_told_and_can_be_replaced() {
     assert_eq!(block_on(read_all(&place)).unwrap().0["a.json"], "3");
 }
 
+/// As it can be after a power failure under [`Durability::Relaxed`]: what is there must not be replaced by half a file.
+#[test]
+fn a_staged_file_that_is_damaged_is_not_published() {
+    let place = unpublished();
+    place.put(".colca/c-0.staged", "ne");
+    for told in [
+        block_on(read_all(&place)).map(drop).unwrap_err(),
+        block_on(put(&place, &[("b.json", "3")], &[])).map(drop).unwrap_err(),
+    ] {
+        assert!(matches!(&told, Error::Lost { name, generation: 2, .. } if name == "a.json"), "{told}");
+    }
+    assert_eq!(place.files()["a.json"], "1");
+}
+
+#[test]
+fn a_reader_notices_the_first_commit_and_what_is_removed_while_it_reads() {
+    block_on(async {
+        for first in [true, false] {
+            let place = MemoryFs::new();
+            if !first {
+                put(&place, &[("a.json", "1")], &[]).await.unwrap();
+            }
+            for name in ["a.json", "b.json", "c.json"] {
+                place.put(name, "1");
+            }
+            let mut snapshot = Snapshot::take(&place, ReadOptions::default()).await.unwrap();
+            assert_eq!(snapshot.read("a.json").await.unwrap().unwrap().bytes, "1");
+            put(&place, &[("a.json", "2"), ("b.json", "2")], &["c.json"]).await.unwrap();
+            for name in ["b.json", "c.json"] {
+                assert!(matches!(snapshot.read(name).await, Err(Error::Superseded { .. })), "{name}");
+            }
+        }
+    });
+}
+
+fn empty_manifest(generation: u64) -> String {
+    format!(r#"{{"colca": 1, "generation": {generation}, "commit": "c", "parent": null, "files": []}}"#)
+}
+
+/// Counting must end.
+#[test]
+fn generations_end_before_numbers_do() {
+    for hint in ["", "18446744073709551614", "18446744073709551615"] {
+        let place = MemoryFs::new();
+        place.put(".colca/latest", hint);
+        place.put(&format!(".colca/{}.json", u64::MAX), empty_manifest(u64::MAX));
+        let told = block_on(read_all(&place)).unwrap_err();
+        assert!(matches!(&told, Error::Manifest { problem, .. } if problem.contains("no generation")), "{told}");
+        place.remove(&format!(".colca/{}.json", u64::MAX));
+        place.put(&format!(".colca/{}.json", u64::MAX - 1), empty_manifest(u64::MAX - 1));
+        assert_eq!(generation(&place), Some(u64::MAX - 1));
+        let told = block_on(put(&place, &[("a.json", "1")], &[])).unwrap_err();
+        assert!(matches!(told, Error::Failed { operation: "make", .. }), "{told}");
+        assert!(!place.files().contains_key("a.json"));
+    }
+}
+
+/// As when a part of an old copy was put back: readers do not get beyond the gap.
+#[test]
+fn a_gap_between_generations_is_told_and_nothing_is_written() {
+    let place = generations(2);
+    place.put(".colca/9.json", empty_manifest(9));
+    let before = place.files();
+    let told = block_on(put(&place, &[("a.json", "3")], &[])).unwrap_err();
+    let Error::Manifest { name, problem, .. } = &told else { panic!("{told}") };
+    assert_eq!((&**name, problem.contains("generation 3")), (".colca/9.json", true), "{told}");
+    assert_eq!(place.files(), before);
+    assert_eq!(generation(&place), Some(2));
+}
+
+/// A place whose newest manifest is refused can neither be opened nor written.
+#[test]
+fn no_manifest_is_made_that_readers_refuse() {
+    let (files, size) = (Limits { files: 1, ..Limits::default() }, Limits { manifest_size: 99, ..Limits::default() });
+    let of = |limits| CommitOptions { limits, ..CommitOptions::default() };
+    let id = CommitOptions { commit: "a b".to_owned(), ..CommitOptions::default() };
+    for (options, problem) in [(of(files), "more than 1 files"), (of(size), "limit is 99"), (id, "no commit id")] {
+        let place = MemoryFs::new();
+        let told = block_on(put_with(&place, options, &[("a.json", "1"), ("b.json", "2")], &[])).unwrap_err();
+        let cause = std::error::Error::source(&told).map_or_else(|| told.to_string(), ToString::to_string);
+        assert!(cause.contains(problem), "{cause}");
+        assert!(place.files().is_empty());
+    }
+}
+
+/// Each file that another program has touched makes a reader look at the manifest again.
+#[test]
+fn many_files_are_read_in_time() {
+    let place = MemoryFs::new();
+    let entry = |n| format!(r#"{{"name": "{n}.json", "size": 1, "digest": "{}"}}"#, Digest::of(b"x"));
+    let entries: Vec<String> = (0..Limits::default().files).map(entry).collect();
+    let manifest = empty_manifest(1).replace("[]", &format!("[{}]", entries.join(",")));
+    place.put(".colca/1.json", manifest);
+    place.put(".colca/1.published", "");
+    let (found, findings) = block_on(read_all(&place)).unwrap();
+    assert_eq!((found.len(), findings.len()), (0, entries.len()));
+}
+
+#[test]
+fn what_is_told_of_a_bad_manifest_is_short() {
+    let place = MemoryFs::new();
+    place.put(".colca/1.json", empty_manifest(1).replace("\"c\"", &format!("\"{}\"", "é".repeat(1 << 20))));
+    let told = block_on(read_all(&place)).unwrap_err().to_string();
+    assert!(told.len() < 1000 && told.contains("é…; put it back"), "{told}");
+}
+
 #[test]
 fn limits_are_kept() {
     let place = generations(1);
@@ -154,6 +261,24 @@ fn what_was_staged_can_be_read_back_before_the_commit() {
         block_on(put_with(&Odd { place: place.clone(), oddity: Oddity::Corrupts }, options(), &[("a.json", "3")], &[]));
     assert!(matches!(told, Err(Error::Failed { operation: "verify", .. })), "{told:?}");
     assert_eq!(block_on(read_all(&place)).unwrap().0["a.json"], "2");
+}
+
+/// However many generations are kept because they are young.
+#[test]
+fn collecting_takes_few_calls() {
+    let place = MemoryFs::with_abilities(Abilities { create: true, conditional_publish: true, moves: false });
+    let collected = || !place.files().contains_key(".colca/1.json");
+    // This place's clock goes on by a second with each file that is written.
+    let options = || CommitOptions { min_age: Duration::from_secs(1000), ..CommitOptions::default() };
+    for n in 1..300 {
+        block_on(put_with(&place, options(), &[("a.json", &n.to_string())], &[])).unwrap();
+    }
+    let own = block_on(place.list(Folder::Own)).unwrap().len();
+    assert!(collected() && own > 500, "{own}");
+    let counting = FlakyFs::new(Arc::new(place.clone()), 60, Fault::Before);
+    block_on(put_with(&counting, options(), &[("a.json", "300")], &[])).unwrap();
+    assert!(!counting.has_failed());
+    assert_eq!(block_on(place.list(Folder::Own)).unwrap().len(), own, "as much was collected as was made");
 }
 
 /// By [`persist::Mechanism::Zombies`].

@@ -126,12 +126,16 @@ impl StorageContextBuilder {
     }
 
     /// A context in memory: what was not given is empty, and there are vector stores `default` and `image`.
-    pub fn build(mut self) -> StorageContext {
+    pub fn build(self) -> StorageContext {
+        self.with_default_vector_stores().finish(Origins::default(), None)
+    }
+
+    pub(crate) fn with_default_vector_stores(mut self) -> Self {
         for namespace in [DEFAULT_NAMESPACE, IMAGE_NAMESPACE] {
             let make = || Arc::new(SimpleVectorStore::new()) as Arc<dyn VectorStore>;
             self.vector_stores.entry(namespace.to_owned()).or_insert_with(make);
         }
-        self.finish(Origins::default(), None)
+        self
     }
 
     /// Opens what was not given from a place. Nothing is written.

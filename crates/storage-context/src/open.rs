@@ -1,5 +1,6 @@
 //! Opening a context: which files there are, and what each is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use docstore::KvDocumentStore;
@@ -12,7 +13,7 @@ use raw_json::Text;
 
 use crate::file_names::LEGACY_VECTOR_STORE;
 use crate::open_report::absent_nodes;
-use crate::origin::{Origin, Origins, Role, Seen};
+use crate::origin::{Beside, Origin, Origins, Role, Seen};
 use crate::single_file::is_single_file;
 use crate::{
     DEFAULT_NAMESPACE, Error, FileNames, OpenOptions, OpenReport, Result, StorageContext, StorageContextBuilder,
@@ -35,46 +36,55 @@ pub(crate) async fn open(parts: StorageContextBuilder, place: Place, create: boo
     }
 }
 
+fn read_options(parts: &StorageContextBuilder) -> ReadOptions {
+    let OpenOptions { verify, limits, .. } = parts.open_options;
+    ReadOptions { verify, limits }
+}
+
 /// A context that is being opened.
 struct Opening<'a> {
     parts: StorageContextBuilder,
     place: &'a Place,
+    /// What tells the place from others.
+    identity: Arc<str>,
     snapshot: Snapshot<'a>,
-    /// The files of the place that no store was read from, so far.
-    beside: Vec<FileInfo>,
+    /// The files of the place that no store was read from, so far, by name.
+    beside: BTreeMap<String, FileInfo>,
     /// The files that stores were read from.
-    read: Vec<FileInfo>,
+    read: BTreeMap<String, FileInfo>,
     origins: Origins,
 }
 
 impl<'a> Opening<'a> {
     async fn new(parts: StorageContextBuilder, place: &'a Place) -> Result<Self> {
-        let OpenOptions { verify, limits, .. } = parts.open_options;
-        let snapshot = Snapshot::take(&**place, ReadOptions { verify, limits }).await?;
-        let beside = snapshot.files();
-        Ok(Self { parts, place, snapshot, beside, read: Vec::new(), origins: Origins::default() })
+        let identity = place.identity().into();
+        let snapshot = Snapshot::take(&**place, read_options(&parts)).await?;
+        let beside = snapshot.files().into_iter().map(|file| (file.name.clone(), file)).collect();
+        Ok(Self { parts, place, identity, snapshot, beside, read: BTreeMap::new(), origins: Origins::default() })
     }
 
     /// Whether any of a context's files is there.
     fn has_context(&self) -> bool {
         let names = &self.parts.file_names;
-        self.beside.iter().any(|file| {
-            [&names.docstore, &names.index_store, &names.graph_store, &names.property_graph_store].contains(&&file.name)
-                || file.name == LEGACY_VECTOR_STORE
-                || names.namespace(&file.name).is_some()
-        })
+        self.beside.keys().any(|name| names.is_store(name))
     }
 
     /// An empty context, unless what is there seems to be one of another kind.
     async fn create(mut self) -> Result<StorageContext> {
         match self.hint().await? {
             Some(hint) => Err(self.missing(&self.parts.file_names.docstore, Some(hint))),
-            None => Ok(self.parts.build()),
+            None => {
+                if self.parts.open_options.read_only {
+                    self.origins.seen_mut(&self.identity).read_only = true;
+                }
+                Ok(self.parts.with_default_vector_stores().finish(self.origins, None))
+            }
         }
     }
 
     async fn run(mut self) -> Result<StorageContext> {
         let names = self.parts.file_names.clone();
+        let reads_nodes = self.parts.docstore.is_none() && self.parts.index_store.is_none();
         if self.parts.docstore.is_none() {
             let file = self.read_required(&names.docstore).await?;
             let kv = self.parse(&file, SimpleKvStore::from_text)?;
@@ -106,9 +116,9 @@ impl<'a> Opening<'a> {
         }
         let seen = Seen {
             newest: self.snapshot.manifest().map(|manifest| (manifest.generation, manifest.commit.clone())),
-            files: self.read.into_iter().chain(self.beside.clone()).map(|file| (file.name.clone(), file)).collect(),
-            attempts: Vec::new(),
+            files: self.read.into_iter().chain(self.beside.clone()).collect(),
             read_only: self.parts.open_options.read_only,
+            ..Seen::default()
         };
         let mut report = OpenReport {
             place: self.place.location(),
@@ -116,11 +126,16 @@ impl<'a> Opening<'a> {
             findings: self.snapshot.findings().to_vec(),
             absent_nodes: Vec::new(),
         };
-        *self.origins.seen_mut(&self.place.identity()) = seen;
-        let beside = self.beside.into_iter().map(|file| file.name).collect();
-        self.origins.beside = Some((Arc::clone(self.place), beside));
-        if let (false, Some(docstore), Some(index_store)) =
-            (report.findings.is_empty(), &self.parts.docstore, &self.parts.index_store)
+        *self.origins.seen_mut(&self.identity) = seen;
+        self.origins.beside = Some(Beside {
+            place: Arc::clone(self.place),
+            identity: self.identity,
+            names: self.beside.into_keys().collect(),
+            options: read_options(&self.parts),
+        });
+        let others_wrote = report.generation.is_none() || !report.findings.is_empty();
+        if let (Some(docstore), Some(index_store)) = (&self.parts.docstore, &self.parts.index_store)
+            && (reads_nodes && others_wrote)
         {
             report.absent_nodes = absent_nodes(docstore, index_store).await?;
         }
@@ -129,12 +144,9 @@ impl<'a> Opening<'a> {
 
     /// The vector stores that were not given, with their files, in order of names.
     fn vector_store_files(&self, names: &FileNames) -> Vec<(String, String)> {
-        let mut files: Vec<(String, String)> = self
-            .beside
-            .iter()
-            .filter_map(|file| Some((names.namespace(&file.name)?.to_owned(), file.name.clone())))
-            .collect();
-        let is_there = |file: &str| self.beside.iter().any(|there| there.name == file);
+        let mut files: Vec<(String, String)> =
+            self.beside.keys().filter_map(|file| Some((names.namespace(file)?.to_owned(), file.clone()))).collect();
+        let is_there = |file: &str| self.beside.contains_key(file);
         if !is_there(&names.vector_store(DEFAULT_NAMESPACE)) && is_there(LEGACY_VECTOR_STORE) {
             files.insert(0, (DEFAULT_NAMESPACE.to_owned(), LEGACY_VECTOR_STORE.to_owned()));
         }
@@ -160,10 +172,12 @@ impl<'a> Opening<'a> {
 
     /// Reads a file, if the place has it.
     async fn read(&mut self, name: &str) -> Result<Option<ReadFile>> {
-        let Some(at) = self.beside.iter().position(|there| there.name == name) else { return Ok(None) };
+        if !self.beside.contains_key(name) {
+            return Ok(None);
+        }
         let file = self.snapshot.read(name).await?;
-        self.beside.remove(at);
-        self.read.extend(file.as_ref().map(|file| file.info.clone()));
+        self.beside.remove(name);
+        self.read.extend(file.as_ref().map(|file| (name.to_owned(), file.info.clone())));
         Ok(file)
     }
 
@@ -184,6 +198,7 @@ impl<'a> Opening<'a> {
         let copyable = Text::decode(file.bytes.clone()).map_or(true, |text| text.encoding().is_utf8());
         let origin = Origin {
             place: Arc::clone(self.place),
+            identity: Arc::clone(&self.identity),
             digest: file.digest,
             file: file.info,
             revision,
@@ -194,19 +209,18 @@ impl<'a> Opening<'a> {
     }
 
     fn missing(&self, file: &str, hint: Option<String>) -> Error {
-        let present = self.beside.iter().map(|there| there.name.clone()).collect();
+        let present = self.beside.keys().cloned().collect();
         Error::MissingFile { place: self.place.location(), file: file.to_owned(), hint, present }
     }
 
     /// What a place without the needed files seems to be.
     async fn hint(&mut self) -> Result<Option<String>> {
-        let has = |name: &str| self.beside.iter().any(|file| file.name == name);
-        if has("doc_store.json") {
+        if self.beside.contains_key("doc_store.json") {
             return Ok(Some("doc_store.json is of LlamaIndexTS, whose stores have another form".to_owned()));
         }
-        let mut json = self.beside.iter().map(|file| file.name.clone()).filter(|name| name.ends_with(".json"));
+        let mut json = self.beside.keys().filter(|name| name.ends_with(".json"));
         if let (Some(file), None) = (json.next(), json.next())
-            && let Some(read) = self.snapshot.read(&file).await?
+            && let Some(read) = self.snapshot.read(file).await?
             && is_single_file(&read.bytes)
         {
             return Ok(Some(format!(

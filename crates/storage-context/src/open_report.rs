@@ -20,7 +20,7 @@ pub struct OpenReport {
     /// What other programs have done to the files since.
     pub findings: Vec<Finding>,
     /// The indexes that name nodes which the document store does not have. It is looked for where another program has
-    /// written after Colca: it may have been stopped half-way.
+    /// written (it may have been stopped half-way) and both stores are files.
     pub absent_nodes: Vec<AbsentNodes>,
 }
 
@@ -36,8 +36,9 @@ pub struct AbsentNodes {
 }
 
 impl OpenReport {
-    /// The report as a value: `{"place", "generation", "findings": [string], "absent_nodes": [{"index_id", "count",
-    /// "example"}]}`.
+    /// The report as a value: `{"place", "generation", "findings": [{"kind", "file", "message"}], "absent_nodes":
+    /// [{"index_id", "count", "example"}]}`. The kinds are `foreign`, `added`, `put_back`, `deleted`, `from_staged` and
+    /// `not_listed`, as those of [`Finding`]; the last one has no file.
     pub fn to_value(&self) -> Value {
         let absent = self.absent_nodes.iter().map(|absent| {
             let AbsentNodes { index_id, count, example } = absent;
@@ -45,11 +46,15 @@ impl OpenReport {
                 [("index_id", index_id.into()), ("count", (*count as u64).into()), ("example", Value::from(example))];
             fields.into_iter().collect::<Value>()
         });
-        let findings: Vec<String> = self.findings.iter().map(describe).collect();
+        let findings = self.findings.iter().map(|finding| {
+            let Described { kind, file, message } = describe(finding);
+            let fields = [("kind", Value::from(kind)), ("file", file.into()), ("message", message.into())];
+            fields.into_iter().collect::<Value>()
+        });
         [
             ("place", Value::from(self.place.as_str())),
             ("generation", self.generation.into()),
-            ("findings", findings.into()),
+            ("findings", Value::Array(findings.collect())),
             ("absent_nodes", Value::Array(absent.collect())),
         ]
         .into_iter()
@@ -64,29 +69,47 @@ impl fmt::Display for OpenReport {
             None => writeln!(f, "opened {}, which Colca has not written", self.place)?,
         }
         for finding in &self.findings {
-            writeln!(f, "  {}", describe(finding))?;
+            writeln!(f, "  {}", describe(finding).message)?;
         }
         for AbsentNodes { index_id, count, example } in &self.absent_nodes {
-            writeln!(f, "  index '{index_id}' names {count} nodes that are not there, such as '{example}'")?;
+            writeln!(
+                f,
+                "  index '{index_id}' names nodes that the document store does not have: {count}, such as '{example}'"
+            )?;
         }
         Ok(())
     }
 }
 
-fn describe(finding: &Finding) -> String {
-    match finding {
-        Finding::Foreign { name } => format!("another program has written {name}; its version was opened"),
-        Finding::Added { name } => format!("another program has added {name}"),
+/// A finding for programs and for people.
+struct Described {
+    kind: &'static str,
+    file: Option<String>,
+    message: String,
+}
+
+fn describe(finding: &Finding) -> Described {
+    let (kind, file, message) = match finding {
+        Finding::Foreign { name } => {
+            ("foreign", Some(name), format!("another program has written {name}; its version was opened"))
+        }
+        Finding::Added { name } => ("added", Some(name), format!("another program has added {name}")),
         Finding::PutBack { name } => {
-            format!("another program has put {name} back to an earlier generation; that was opened")
+            let message = format!("another program has put {name} back to an earlier generation; that was opened");
+            ("put_back", Some(name), message)
         }
-        Finding::Deleted { name } => format!("another program has deleted {name}"),
+        Finding::Deleted { name } => ("deleted", Some(name), format!("another program has deleted {name}")),
         Finding::FromStaged { name } => {
-            format!("the published {name} is missing or out of date; the committed one was opened from .colca")
+            let what = "is missing or out of date; the committed one was opened from .colca";
+            ("from_staged", Some(name), format!("the published {name} {what}"))
         }
-        Finding::NotListed => "the place may not be listed; only the files of the generation were seen".to_owned(),
-        other => format!("{other:?}"),
-    }
+        Finding::NotListed => {
+            let message = "the place may not be listed; only the files of the generation were seen";
+            ("not_listed", None, message.to_owned())
+        }
+        other => ("other", None, format!("{other:?}")),
+    };
+    Described { kind, file: file.cloned(), message }
 }
 
 /// The indexes that name nodes which the document store does not have. Where it has none at all, the nodes are kept

@@ -21,11 +21,14 @@ pub struct PersistOptions {
     /// The names of the files. Default: those that the context was opened with, which are LlamaIndex's if nothing else was
     /// said.
     pub file_names: Option<FileNames>,
-    /// The generation that the place must hold. Default: the one that the context was opened from or persisted as there,
-    /// and nothing at all at a place that it does not know.
+    /// The generation that the place must hold, to be replaced by this context whether it has seen it or not. What other
+    /// programs have written over it is a conflict still. Default: the one that the context was opened from or persisted as
+    /// there, and nothing at all at a place that it does not know.
     pub expect_generation: Option<u64>,
-    /// Whether to replace whatever is there. Stores that Colca persisted there and that this context does not have are
-    /// deleted; files of other programs that it has no store for stay.
+    /// Whether to replace whatever is there; with `expect_generation`, whatever other programs have made of it.
+    ///
+    /// Stores that Colca persisted there and that this context does not have are deleted, also where a generation was
+    /// expected that it has not seen; files of other programs that it has no store for stay.
     pub overwrite: bool,
     /// Whether what was written survives a power failure. Default: it does.
     pub durability: Durability,
@@ -41,12 +44,15 @@ pub struct PersistOptions {
     pub lock_wait: Duration,
     /// Whether to write to a place that cannot keep two writers apart. Default: no.
     pub allow_unconditional: bool,
+    /// How much is read at most of what is there. Default: as in [`OpenOptions`].
+    pub limits: Limits,
 }
 
 impl Default for PersistOptions {
     fn default() -> Self {
-        let CommitOptions { durability, keep_generations, min_age, verify, lock_wait, allow_unconditional, .. } =
-            CommitOptions::default();
+        let CommitOptions {
+            durability, keep_generations, min_age, verify, lock_wait, allow_unconditional, limits, ..
+        } = CommitOptions::default();
         Self {
             file_names: None,
             expect_generation: None,
@@ -58,6 +64,7 @@ impl Default for PersistOptions {
             progress: None,
             lock_wait,
             allow_unconditional,
+            limits,
         }
     }
 }
@@ -82,6 +89,7 @@ impl PersistOptions {
             lock_wait: self.lock_wait,
             allow_unconditional: self.allow_unconditional,
             replace_lost: self.overwrite,
+            limits: self.limits,
             progress: self.progress.clone(),
             ..CommitOptions::default()
         }

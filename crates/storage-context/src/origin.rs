@@ -1,11 +1,12 @@
 //! What a context remembers of the places it was opened from and persisted to, and of the files there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use fs_backends::Place;
 use indexmap::IndexMap;
-use persist::{Digest, FileInfo, Revision};
+use persist::{Digest, FileInfo, Original, ReadOptions, Revision};
 
 use crate::file_names::LEGACY_VECTOR_STORE;
 
@@ -35,6 +36,8 @@ impl fmt::Display for Role {
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(crate) place: Place,
+    /// What tells the place from others.
+    pub(crate) identity: Arc<str>,
     pub(crate) file: FileInfo,
     pub(crate) digest: Digest,
     /// The state that the file holds.
@@ -45,13 +48,22 @@ pub(crate) struct Origin {
     pub(crate) rename: bool,
 }
 
+impl Origin {
+    fn original(&self) -> Original {
+        let Self { place, file, digest, .. } = self;
+        Original { place: Arc::clone(place), name: file.name.clone(), size: file.size, digest: *digest }
+    }
+}
+
 /// What a context last saw at a place.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     /// The newest generation and its commit; `None` where Colca had written nothing.
     pub(crate) newest: Option<(u64, String)>,
-    /// The files.
+    /// The files, as they were seen or written there.
     pub(crate) files: BTreeMap<String, FileInfo>,
+    /// Those that were brought along from where the context was opened.
+    pub(crate) carried: HashSet<String>,
     /// Commits that were begun and of which it is not known how they ended.
     pub(crate) attempts: Vec<Attempt>,
     /// Whether the place was opened to be read only.
@@ -59,6 +71,11 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// Whether the place was ever looked at, and not only a commit begun there.
+    pub(crate) fn has_looked(&self) -> bool {
+        self.newest.is_some() || !self.files.is_empty()
+    }
+
     /// Remembers a commit that is about to be made. Of many that failed, the last few will do.
     pub(crate) fn begin(&mut self, attempt: Attempt) {
         self.attempts.truncate(15);
@@ -79,31 +96,43 @@ pub(crate) struct Origins {
     files: IndexMap<Role, Vec<Origin>>,
     /// What was last seen, by the identity of the place.
     places: BTreeMap<String, Seen>,
-    /// The place the context was opened from, and its files that no store was read from.
-    pub(crate) beside: Option<(Place, Vec<String>)>,
+    /// The files that lay beside the context's where it was opened.
+    pub(crate) beside: Option<Beside>,
+}
+
+/// The files of a place that no store was read from.
+#[derive(Debug, Clone)]
+pub(crate) struct Beside {
+    pub(crate) place: Place,
+    pub(crate) identity: Arc<str>,
+    pub(crate) names: Vec<String>,
+    /// How the place was read.
+    pub(crate) options: ReadOptions,
 }
 
 impl Origins {
-    /// The files that hold this state of a store, the latest first.
-    pub(crate) fn of(&self, role: &Role, revision: Revision) -> impl Iterator<Item = &Origin> {
-        self.files.get(role).into_iter().flatten().rev().filter(move |origin| origin.revision == revision)
+    /// The files that hold this state of a store and may be copied, the latest first.
+    pub(crate) fn originals(&self, role: &Role, revision: Revision) -> Vec<Original> {
+        let files = self.files.get(role).into_iter().flatten().rev();
+        let copyable = files.filter(|origin| origin.revision == revision && origin.copyable);
+        copyable.map(Origin::original).collect()
     }
 
     /// The file that a store was last read from or written to at a place, whatever it holds.
     pub(crate) fn at(&self, role: &Role, place: &str) -> Option<&Origin> {
-        self.files.get(role).into_iter().flatten().rev().find(|origin| origin.place.identity() == place)
+        self.files.get(role).into_iter().flatten().rev().find(|origin| &*origin.identity == place)
     }
 
-    /// The file of that name at a place, whichever store it is of.
-    pub(crate) fn named(&self, name: &str, place: &str) -> Option<&Origin> {
-        self.files.values().flatten().find(|origin| origin.file.name == name && origin.place.identity() == place)
+    /// The files of all stores at a place, by name.
+    pub(crate) fn named_at(&self, place: &str) -> HashMap<String, Origin> {
+        let here = self.files.values().flatten().filter(|origin| &*origin.identity == place);
+        here.map(|origin| (origin.file.name.clone(), origin.clone())).collect()
     }
 
     /// Remembers a file; it takes the place of an older one at the same place.
     pub(crate) fn remember(&mut self, role: Role, origin: Origin) {
-        let place = origin.place.identity();
         let files = self.files.entry(role).or_default();
-        files.retain(|old| old.place.identity() != place);
+        files.retain(|old| old.identity != origin.identity);
         files.push(origin);
     }
 
@@ -120,7 +149,7 @@ impl Origins {
     /// The stores that have a file at a place.
     pub(crate) fn roles_at(&self, place: &str) -> Vec<(Role, String)> {
         let at = |files: &Vec<Origin>| {
-            files.iter().find(|origin| origin.place.identity() == place).map(|origin| origin.file.name.clone())
+            files.iter().find(|origin| &*origin.identity == place).map(|origin| origin.file.name.clone())
         };
         self.files.iter().filter_map(|(role, files)| Some((role.clone(), at(files)?))).collect()
     }
@@ -128,7 +157,7 @@ impl Origins {
     /// Forgets the file of a store at a place: it was deleted.
     pub(crate) fn forget(&mut self, role: &Role, place: &str) {
         if let Some(files) = self.files.get_mut(role) {
-            files.retain(|origin| origin.place.identity() != place);
+            files.retain(|origin| &*origin.identity != place);
         }
     }
 

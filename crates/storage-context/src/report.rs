@@ -16,9 +16,11 @@ pub struct PersistReport {
     pub files: Vec<FileReport>,
     /// The stores that keep themselves: nothing was written for them.
     pub self_managed: Vec<String>,
-    /// Files of the place the context was opened from that belong to no store of it and stayed behind.
+    /// Files of the place the context was opened from that belong to no store of it and stayed behind. Folders in it are
+    /// not looked at.
     pub left_behind: Vec<String>,
-    /// Files of stores that another program had changed since they were read or written here, and that were written over.
+    /// Files of stores that another program had changed or added since the context looked at the place, and that were
+    /// written over.
     pub overwritten: Vec<String>,
     /// Files that another program wrote while they were being published; its versions stay.
     pub overtaken: Vec<String>,

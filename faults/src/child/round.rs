@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use colca::persist::{Digest, Finding};
 use colca::prelude::*;
 
 type Result<T, E = String> = std::result::Result<T, E>;
@@ -58,16 +59,31 @@ pub(crate) async fn tell(ctx: &StorageContext) -> Result<String> {
     let history: Vec<_> =
         ours.iter().filter_map(|id| id.to_str()?.strip_prefix(OURS)?.strip_prefix("history-")).collect();
     let structs = ctx.index_store().index_structs().await.map_err(told)?.len() - usize::from(index.is_some());
-    let mut rows = 0;
+    let (mut rows, mut contents) = (0, String::new());
     for (_, store) in ctx.vector_stores().into_iter().filter(|(name, _)| name != NAMESPACE) {
         rows += store.count().await.map_err(told)?.unwrap_or_default();
+        contents += &format!("{:?}", store.to_dict());
     }
+    for id in &others {
+        let node = ctx.docstore().get_document(*id).await.map_err(told)?.ok_or("a document is gone")?;
+        contents += &node.to_value().to_string();
+    }
+    contents += &format!("{:?}", ctx.property_graph_store().map(|graph| graph.to_dict()));
     let round = documents.map_or("none".to_owned(), |round: u64| round.to_string());
     Ok(format!(
-        "round {round}; beside it {} documents, {rows} vectors, {structs} index structs; after {}",
+        "round {round}; beside it {} documents, {rows} vectors, {structs} index structs, all {}, {} files of others; \
+         after {}",
         others.len(),
+        Digest::of(contents.as_bytes()),
+        accused(ctx),
         if history.is_empty() { "none".to_owned() } else { history.join(" ") }
     ))
+}
+
+/// How many files are said to have been changed by another program.
+fn accused(ctx: &StorageContext) -> usize {
+    let findings = ctx.open_report().map_or(&[][..], |report| &report.findings);
+    findings.iter().filter(|finding| !matches!(finding, Finding::FromStaged { .. })).count()
 }
 
 /// The round that all documents are of.

@@ -2,10 +2,14 @@
 //! ends.
 
 use std::fs;
+#[cfg(unix)]
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+#[cfg(not(unix))]
+use anyhow::bail;
+use anyhow::{Context, Result};
 
 use crate::process::{probe, program};
 use crate::root;
@@ -17,8 +21,9 @@ pub(super) fn have_own_mounts() -> bool {
     std::env::var_os(OWN_MOUNTS).is_some()
 }
 
-/// Runs this command again in a namespace of its own: as the superuser if we are that, else as one who may mount some
+/// Becomes this command in a namespace of its own: as the superuser if we are that, else as one who may mount some
 /// things in there; if neither is allowed, without.
+#[cfg(unix)]
 pub(super) fn rerun_with_own_mounts() -> Result<()> {
     let ways = ["--mount --propagation private", "--user --map-root-user --mount --propagation private"];
     let way = ways.into_iter().find(|way| probe(&mut unshare(way, "true")).is_ok());
@@ -26,11 +31,16 @@ pub(super) fn rerun_with_own_mounts() -> Result<()> {
         Some(way) => unshare(way, &std::env::current_exe()?.to_string_lossy()),
         None => Command::new(std::env::current_exe()?),
     };
-    let status = command.args(std::env::args_os().skip(1)).env(OWN_MOUNTS, "1").status()?;
-    ensure!(status.success(), "some things were lost, or could not be tried ({status})");
-    Ok(())
+    let cannot = command.args(std::env::args_os().skip(1)).env(OWN_MOUNTS, "1").exec();
+    Err(cannot).context("cannot run this program again")
 }
 
+#[cfg(not(unix))]
+pub(super) fn rerun_with_own_mounts() -> Result<()> {
+    bail!("there are no namespaces here")
+}
+
+#[cfg(unix)]
 fn unshare(way: &str, run: &str) -> Command {
     let mut command = program("unshare", way);
     command.arg("--").arg(run);
@@ -50,6 +60,8 @@ pub(super) struct Disk {
 impl Disk {
     pub(super) fn new(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        // What is preloaded knows paths without links only.
+        let folder = &folder.canonicalize()?;
         let mounted = mount("tmpfs", "size=2g", Path::new("tmpfs"), folder).map(std::mem::forget);
         let mut disk = Self {
             folder: folder.to_owned(),

@@ -5,6 +5,7 @@
 //! The processes are `faults-child` of the package `faults`, with its library preloaded.
 
 mod disk;
+mod lost;
 mod races;
 mod remote;
 mod self_test;
@@ -24,8 +25,19 @@ use crate::process::minutes;
 use crate::random::Random;
 use disk::Disk;
 use start::Start;
-use table::{Row, Table};
+use table::{Row, Table, Tried};
 use tools::{Fault, Tools};
+
+/// How the command is used.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  cargo xtask faults                                 every call of a disk, in some minutes
+  cargo xtask faults --sample 10 --rounds 10         a part of it, in one
+  cargo xtask faults --only 'power fails' --sample 40
+  cargo xtask faults --self-test --sample 10 --rounds 10
+  cargo xtask faults --on s3 --sample 10 --rounds 4 --only kills
+                                                     there are races, kills, moments, late, pauses, readers, network,
+                                                     conditions and restarts";
 
 /// What is tried.
 #[derive(Debug, Clone, clap::Args)]
@@ -46,7 +58,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     sample: Option<usize>,
     /// Also write the table into docs/reliability.md
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["only", "sample", "self_test"])]
     write: bool,
     /// Instead break the rules on purpose (no commit, no fsync), and demand that each fault is noticed
     #[arg(long)]
@@ -77,6 +89,7 @@ const FAULTS: &[&str] = &[
     POWER,
     POWER_NAMES,
     POWER_HALF,
+    POWER_ANY,
     FSYNC,
     RACE,
     RACE_KILLED,
@@ -97,7 +110,8 @@ const READ_ONLY: &str = "a read-only folder";
 const POWER: &str = "power fails before a call";
 const POWER_NAMES: &str = "power fails, names durable, contents not";
 const POWER_HALF: &str = "power fails half way through a write";
-const FSYNC: &str = "fsync fails from a call on, then the power";
+const POWER_ANY: &str = "power fails, names go in any order";
+const FSYNC: &str = "fsync fails, then the power";
 const RACE: &str = "16 processes persist at once";
 const RACE_KILLED: &str = "16 processes persist at once, 4 are killed";
 const RACE_UNLOCKED: &str = "16 processes persist at once, without a lock";
@@ -180,10 +194,16 @@ impl Harness {
             EIO => sweep::calls(self, start, "eio", |_| true),
             ENOSPC => sweep::calls(self, start, "enospc", |call| matches!(&*call.class, "Grow" | "Write")),
             EROFS => sweep::calls(self, start, "erofs", |call| matches!(&*call.class, "Change" | "Grow" | "Write")),
-            FSYNC => sweep::power(self, start, "fsync", true, |call| call.class == "Sync"),
+            FSYNC => {
+                let ways = [("fsync", true), ("fsync", false), ("eio", true), ("eio", false)];
+                ways.into_iter().try_fold(Tried::default(), |tried, (kind, names)| {
+                    Ok(tried.and(sweep::power(self, start, kind, names, |call| call.class == "Sync")?))
+                })
+            }
             POWER => sweep::power(self, start, "kill", false, |_| true),
             POWER_NAMES => sweep::power(self, start, "kill", true, |_| true),
             POWER_HALF => sweep::power(self, start, "half", true, |call| call.class == "Write"),
+            POWER_ANY => lost::power(self, start),
             READER_EIO => sweep::reader(self, start),
             FULL_DISK => sweep::full_disk(self, start),
             FILE_SIZE => sweep::file_size(self, start),

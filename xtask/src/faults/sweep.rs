@@ -193,7 +193,11 @@ fn at_call(start: &Start, at: usize, lost: &str) -> String {
 }
 
 /// Tries all, on every processor, each in a folder of its own.
-fn each<T: Sync>(harness: &Harness, items: &[T], trial: impl Fn(&Path, &T) -> Result<Verdict> + Sync) -> Result<Tried> {
+pub(super) fn each<T: Sync>(
+    harness: &Harness,
+    items: &[T],
+    trial: impl Fn(&Path, &T) -> Result<Verdict> + Sync,
+) -> Result<Tried> {
     ensure!(!items.is_empty(), "there is no call to hit");
     let (next, done, lost) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = |worker: usize| -> Result<()> {

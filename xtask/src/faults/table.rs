@@ -13,6 +13,15 @@ pub(super) struct Tried {
     pub(super) lost: Vec<String>,
 }
 
+impl Tried {
+    /// These and more.
+    pub(super) fn and(mut self, more: Self) -> Self {
+        self.count += more.count;
+        self.lost.extend(more.lost);
+        self
+    }
+}
+
 /// A line of the table.
 #[derive(Debug)]
 pub(super) struct Row {

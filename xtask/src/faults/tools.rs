@@ -13,12 +13,16 @@ use crate::process::{self, cargo};
 #[derive(Debug, Clone)]
 pub(super) struct Tools {
     pub(super) child: PathBuf,
+    /// The folder of the library that is preloaded.
     pub(super) library: PathBuf,
     /// Files are written one after the other where they lie, as LlamaIndex does.
     pub(super) plain: bool,
     /// What should make durable does nothing.
     pub(super) no_sync: bool,
 }
+
+/// The library that is preloaded.
+const LIBRARY: &str = "libfaults.so";
 
 /// What happens to a process.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +55,8 @@ impl Tools {
             fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
             anyhow::Ok(to)
         };
-        Ok(Self { child: copy("faults-child")?, library: copy("libfaults.so")?, plain: false, no_sync: false })
+        copy(LIBRARY)?;
+        Ok(Self { child: copy("faults-child")?, library: folder.to_owned(), plain: false, no_sync: false })
     }
 
     /// A process that brings a place to a round, with a fault that concerns the folder `under`; what it said, if it
@@ -87,22 +92,43 @@ impl Tools {
 
     /// The calls that a command makes below a folder.
     pub(super) fn calls(&self, words: &[&str], place: &Path, under: &Path, log: &Path) -> Result<Vec<Call>> {
+        let (said, calls) = self.record(words, place, under, log, Fault::At("count", 0), None)?;
+        said.context("the process that counts was killed")?;
+        Ok(calls)
+    }
+
+    /// What a command said, and the calls that it made below a folder, the one that it was killed at included. Files
+    /// that it makes can be kept in another folder, whatever becomes of their names.
+    pub(super) fn record(
+        &self,
+        words: &[&str],
+        place: &Path,
+        under: &Path,
+        log: &Path,
+        fault: Fault,
+        kept: Option<&Path>,
+    ) -> Result<(Option<String>, Vec<Call>)> {
         let mut command = Command::new(&self.child);
         command.arg(words[0]).arg(place).args(&words[1..]);
         if self.plain && words[0] == "write" {
             command.arg("plain");
         }
-        self.preload(&mut command, under, Fault::At("count", 0));
+        self.preload(&mut command, under, fault);
         let _ = fs::remove_file(log);
         command.env("FAULTS_LOG", log);
-        said(command)?.context("the process that counts was killed")?;
+        if let Some(kept) = kept {
+            command.env("FAULTS_KEPT", kept);
+        }
+        let said = said(command)?;
         let text = fs::read_to_string(log).context("the preloaded library has not counted")?;
         let text = text.replace(&format!("{}/", under.display()), "");
         let call = |line: &str| {
             let mut words = line.splitn(4, ' ').skip(1).map(str::to_owned);
             Some(Call { class: words.next()?, function: words.next()?, path: words.next()? })
         };
-        text.lines().map(|line| call(line).with_context(|| format!("'{line}' is no call"))).collect()
+        let calls: Result<_> =
+            text.lines().map(|line| call(line).with_context(|| format!("'{line}' is no call"))).collect();
+        Ok((said, calls?))
     }
 
     fn preload(&self, command: &mut Command, under: &Path, fault: Fault) {
@@ -111,17 +137,21 @@ impl Tools {
             Fault::None | Fault::FileSize(_) if self.no_sync => ("nosync", 0),
             Fault::None | Fault::FileSize(_) => return,
         };
-        command.env("LD_PRELOAD", &self.library).env("FAULTS_UNDER", under);
+        command.envs(self.preloaded()).env("FAULTS_UNDER", under);
         command.env("FAULTS_KIND", kind).env("FAULTS_AT", at.to_string());
     }
 
+    /// What makes the loader preload the library. A list of paths cannot name one with a space in it, so it is searched.
+    fn preloaded(&self) -> [(&'static str, &Path); 2] {
+        [("LD_PRELOAD", Path::new(LIBRARY)), ("LD_LIBRARY_PATH", &self.library)]
+    }
+
     /// The command that counts, for a program that watches it.
-    pub(super) fn counted(&self, watcher: &mut Command, place: &Path, log: &Path) {
-        let variables = [("LD_PRELOAD", self.library.as_path()), ("FAULTS_UNDER", place), ("FAULTS_LOG", log)];
-        for (name, value) in variables {
+    pub(super) fn counted(&self, watcher: &mut Command, words: &[&str], place: &Path, log: &Path) {
+        for (name, value) in self.preloaded().into_iter().chain([("FAULTS_UNDER", place), ("FAULTS_LOG", log)]) {
             watcher.arg("-E").arg(format!("{name}={}", value.display()));
         }
-        watcher.arg(&self.child).arg("write").arg(place).arg("9");
+        watcher.arg(&self.child).arg(words[0]).arg(place).args(&words[1..]);
     }
 
     /// Loses the power of the file system that a folder is on; before, another program may have made all names durable,

@@ -29,6 +29,17 @@ const ACCOUNTS: &str = r#"{"identities": [
 
 const BUCKET: &str = "test-bucket";
 
+/// A shell that runs the server and kills it when it is told to, or when whoever has started it is gone, however it
+/// ended; then its folder is removed, too.
+const KEEPER: &str = r#"
+    trap '' INT TERM HUP
+    exec 3<&0
+    "$@" &
+    server=$!
+    { read -r told <&3; kill -0 $$ && kill -9 $server; [ "$told" ] || rm -rf "$0"; } &
+    wait $server
+"#;
+
 /// A running server.
 pub(super) struct S3 {
     program: PathBuf,
@@ -75,7 +86,10 @@ impl S3 {
 
     fn kill(&mut self) {
         // It may have ended already. On SIGTERM it takes its time.
-        let _ = self.process.kill();
+        let _ = match self.process.stdin.take() {
+            Some(mut keeper) => keeper.write_all(b"stop\n"),
+            None => self.process.kill(),
+        };
         let _ = self.process.wait();
     }
 
@@ -122,7 +136,15 @@ impl Drop for S3 {
 fn spawn(program: &Path, folder: &Path, ports: [u16; 5]) -> Result<Child> {
     let log = File::options().create(true).append(true).open(folder.join("log"))?;
     let [s3, master, volume, filer, admin] = ports;
-    let mut command = Command::new(program);
+    let mut command = match cfg!(unix) {
+        true => Command::new("sh"),
+        false => Command::new(program),
+    };
+    if cfg!(unix) {
+        command.args(["-c", KEEPER]).args([folder, program]).stdin(Stdio::piped());
+    } else {
+        command.stdin(Stdio::null());
+    }
     command
         .arg("mini")
         .arg(format!("-dir={}", folder.join("data").display()))
@@ -142,7 +164,6 @@ fn spawn(program: &Path, folder: &Path, ports: [u16; 5]) -> Result<Child> {
         // Without a limit its memory grows past a gigabyte.
         .env("GOMEMLIMIT", "600MiB")
         .current_dir(folder)
-        .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
     command.spawn().with_context(|| format!("cannot run {}", program.display()))

@@ -1,6 +1,6 @@
 //! The lock that keeps writers apart.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::thread;
@@ -39,6 +39,15 @@ pub(super) fn acquire(folder: &Path, wait: Duration) -> io::Result<Result<Lock, 
 }
 
 fn open(folder: &Path) -> io::Result<File> {
+    // Whoever wrote the place could have us write into somebody else's file, and delete others.
+    for (path, what, is_ours) in [
+        (folder.to_owned(), "it is no folder, or a link to one", Metadata::is_dir as fn(&Metadata) -> bool),
+        (folder.join(NAME), "the file 'lock' in it is no regular file; delete it", Metadata::is_file),
+    ] {
+        if path.symlink_metadata().is_ok_and(|info| !is_ours(&info)) {
+            return Err(io::Error::other(what));
+        }
+    }
     let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(folder.join(NAME));
     match open() {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -49,12 +58,13 @@ fn open(folder: &Path) -> io::Result<File> {
     }
 }
 
-/// Who wrote its name into the file last. Windows does not let others read what is locked.
+/// Who wrote its number into the file last. Windows does not let others read what is locked.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.rewind().and_then(|()| file.take(100).read_to_string(&mut text));
-    match read {
-        Ok(length) if length > 0 => text,
+    let pid = text.strip_prefix("pid ").and_then(|pid| pid.parse::<u32>().ok());
+    match (read, pid) {
+        (Ok(_), Some(pid)) => format!("pid {pid}"),
         _ => "another writer".to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! Files under temporary names, until they get their own as a whole.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,12 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    /// An empty file in this folder, which is created if need be.
-    pub(super) fn create(folder: &Path) -> io::Result<(Self, File)> {
+    /// An empty file in this folder, which is created if need be. At no moment may anybody read it who may not read a
+    /// file `like` that, if there is one.
+    pub(super) fn create(folder: &Path, like: Option<&Permissions>) -> io::Result<(Self, File)> {
         let create = || {
             let path = folder.join(unique_name());
-            File::create_new(&path).map(|file| (Self { path, renamed: false }, file))
+            create_new(&path, like).map(|file| (Self { path, renamed: false }, file))
         };
         match create() {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -63,6 +64,25 @@ impl Drop for Temporary {
     }
 }
 
+#[cfg(unix)]
+fn create_new(path: &Path, like: Option<&Permissions>) -> io::Result<File> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    // Its owner reads it back, and deletes it.
+    let mode = like.map(|like| like.mode() & 0o777 | 0o600);
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode.unwrap_or(0o666)).open(path)?;
+    if let Some(mode) = mode {
+        // What the mask of the process forbids, to readers of ours under other accounts too. Where it cannot be set the
+        // file is as any new one.
+        let _ = file.set_permissions(Permissions::from_mode(mode));
+    }
+    Ok(file)
+}
+
+#[cfg(not(unix))]
+fn create_new(path: &Path, _: Option<&Permissions>) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
 /// A name that no file has, whichever process or machine made it.
 pub(super) fn unique_name() -> String {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
@@ -100,7 +120,7 @@ mod tests {
     fn check_absent(rename: impl Fn(Temporary, &Path) -> io::Result<bool>) {
         let dir = tempfile::tempdir().unwrap();
         let make = |text: &str| {
-            let (temporary, _) = Temporary::create(&dir.path().join("own")).unwrap();
+            let (temporary, _) = Temporary::create(&dir.path().join("own"), None).unwrap();
             fs::write(&temporary.path, text).unwrap();
             temporary
         };
@@ -132,8 +152,8 @@ mod tests {
     #[test]
     fn a_file_that_got_no_name_goes() {
         let dir = tempfile::tempdir().unwrap();
-        drop(Temporary::create(dir.path()).unwrap());
-        let (temporary, _) = Temporary::create(dir.path()).unwrap();
+        drop(Temporary::create(dir.path(), None).unwrap());
+        let (temporary, _) = Temporary::create(dir.path(), None).unwrap();
         assert!(temporary.rename(&dir.path().join("no folder/1")).is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }

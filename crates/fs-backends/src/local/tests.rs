@@ -64,6 +64,9 @@ impl PersistFs for TempPlace {
     async fn write(&self, path: &str, content: Content, durability: Durability) -> Result<Stored> {
         self.place.write(path, content, durability).await
     }
+    async fn stage(&self, path: &str, name: &str, content: Content, durability: Durability) -> Result<Stored> {
+        self.place.stage(path, name, content, durability).await
+    }
     async fn create(&self, path: &str, content: Bytes, durability: Durability) -> Result<bool> {
         self.place.create(path, content, durability).await
     }
@@ -72,6 +75,9 @@ impl PersistFs for TempPlace {
     }
     async fn delete(&self, path: &str) -> Result<()> {
         self.place.delete(path).await
+    }
+    async fn unpublish(&self, name: &str, expected: &Expected) -> Result<Publication> {
+        self.place.unpublish(name, expected).await
     }
     async fn sync(&self) -> Result<()> {
         self.place.sync().await
@@ -210,6 +216,8 @@ fn folders_are_not_mistaken_for_files() {
     assert_eq!(block_on(temp.place.list(Folder::Published)).unwrap().len(), 1);
     assert!(block_on(temp.place.read("docstore.json", ALL)).is_err());
     assert!(block_on(temp.place.delete("docstore.json")).is_err());
+    let staged = block_on(temp.place.stage(".colca/x-0", "docstore.json", Content::from("new"), Durability::Full));
+    assert!(matches!(&staged, Err(Error::Failed { name, .. }) if name == "docstore.json"), "{staged:?}");
     temp.stage(".colca/x-0", "new");
     for expected in [Expected::Absent, Expected::Anything] {
         let failed = block_on(temp.place.publish(".colca/x-0", "docstore.json", &expected));
@@ -236,6 +244,64 @@ fn links_are_replaced_and_not_followed() {
     assert_eq!(fs::read(temp.dir.path().join("elsewhere")).unwrap(), b"theirs");
 }
 
+/// Otherwise the commit is made, and nobody can publish it. To an administrator nothing is forbidden.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_may_not_be_written_is_told_before_the_commit() {
+    use std::os::unix::fs::PermissionsExt;
+    let temp = TempPlace::new();
+    block_on(temp.place.abilities()).unwrap();
+    fs::set_permissions(temp.place.root(), fs::Permissions::from_mode(0o500)).unwrap();
+    let administrator = fs::write(temp.path("x"), "").is_ok();
+    let told = block_on(temp.place.abilities());
+    fs::set_permissions(temp.place.root(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(administrator || told.is_err_and(|e| e.to_string().starts_with("cannot write to \".\" in ")));
+}
+
+/// It could lead to a disk that is missing: a file that is not read is written over one day.
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_not_taken_for_absence() {
+    let temp = TempPlace::with(&[]);
+    std::os::unix::fs::symlink("nowhere", temp.path("a.json")).unwrap();
+    let told = block_on(temp.place.read("a.json", ALL)).unwrap_err();
+    assert_eq!(std::error::Error::source(&told).unwrap().to_string(), "it is a symbolic link to nothing");
+}
+
+/// A directory from a stranger must not make us write into, or delete, files that are none of the place.
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_links_among_our_own_files() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let theirs = |temp: &TempPlace| {
+        let path = temp.dir.path().join("theirs");
+        fs::write(&path, "theirs").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    };
+    let check_lock = |temp: &TempPlace, expected: &str| {
+        let told = block_on(temp.place.lock(Duration::ZERO)).unwrap_err();
+        let cause = std::error::Error::source(&told).unwrap().to_string();
+        assert!(cause.contains(expected), "{cause}");
+    };
+    let temp = TempPlace::with(&[]);
+    fs::create_dir(temp.path(".colca")).unwrap();
+    symlink(theirs(&temp), temp.path(".colca/lock")).unwrap();
+    check_lock(&temp, "delete it");
+    assert_eq!(fs::read(theirs(&temp)).unwrap(), b"theirs");
+
+    fs::write(temp.path("a.json"), "readable by all").unwrap();
+    symlink(theirs(&temp), temp.path(".colca/x-0")).unwrap();
+    let told = block_on(temp.place.publish(".colca/x-0", "a.json", &Expected::Anything));
+    assert!(matches!(told, Err(Error::Failed { operation: "replace", .. })), "{told:?}");
+    assert_eq!(fs::metadata(theirs(&temp)).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let temp = TempPlace::with(&[]);
+    fs::create_dir(temp.dir.path().join("elsewhere")).unwrap();
+    symlink(temp.dir.path().join("elsewhere"), temp.path(".colca")).unwrap();
+    check_lock(&temp, "no folder");
+}
+
 /// A docstore that only its owner may read stays so.
 #[cfg(unix)]
 #[test]
@@ -246,6 +312,37 @@ fn a_file_keeps_its_permissions() {
     temp.stage(".colca/x-0", "2");
     block_on(temp.place.publish(".colca/x-0", "a.json", &Expected::Anything)).unwrap();
     assert_eq!(fs::metadata(temp.path("a.json")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// While it is staged, too, and while it is written.
+#[cfg(unix)]
+#[test]
+fn a_staged_file_has_the_permissions_of_the_published_one() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let check = |mode: u32, expected: u32| {
+        let temp = TempPlace::with(&[("a.json", "1")]);
+        fs::set_permissions(temp.path("a.json"), fs::Permissions::from_mode(mode)).unwrap();
+        let own = temp.path(".colca");
+        let content = Content::writer(move |out| {
+            out.write_all(b"2")?;
+            let file = fs::read_dir(own)?.next().unwrap()?;
+            assert_eq!(file.metadata()?.mode() & 0o777, expected, "while it is written");
+            Ok(())
+        });
+        block_on(temp.place.stage(".colca/x-0", "a.json", content, Durability::Full)).unwrap();
+        assert_eq!(fs::metadata(temp.path(".colca/x-0")).unwrap().mode() & 0o777, expected);
+        block_on(temp.place.publish(".colca/x-0", "a.json", &Expected::Anything)).unwrap();
+        assert_eq!(fs::metadata(temp.path("a.json")).unwrap().mode() & 0o777, mode);
+    };
+    check(0o600, 0o600);
+    check(0o640, 0o640);
+    check(0o666, 0o666);
+    check(0o444, 0o644);
+    // Without one it is as any new file.
+    let temp = TempPlace::with(&[("like", "")]);
+    let mode = |name: &str| fs::metadata(temp.path(name)).unwrap().mode();
+    block_on(temp.place.stage(".colca/x-0", "a.json", Content::from("1"), Durability::Full)).unwrap();
+    assert_eq!(mode(".colca/x-0"), mode("like"));
 }
 
 /// Opening a pipe for reading would wait for a writer for ever.
@@ -280,6 +377,25 @@ fn looking_creates_nothing() {
         temp.place.delete("a.json").await.unwrap();
     });
     assert_eq!(fs::read_dir(temp.dir.path()).unwrap().count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_is_the_same_however_it_is_spelled_and_before_it_exists() {
+    let temp = TempPlace::new();
+    let root = temp.dir.path();
+    let identities = || {
+        let spelled = ["a/b", "a/../a/b", "a/./b/", "new/../a/b"];
+        spelled.map(|path| LocalFs::new(root.join(path)).identity()).to_vec()
+    };
+    let before = identities();
+    fs::create_dir_all(root.join("new")).unwrap();
+    fs::create_dir_all(temp.place.root()).unwrap();
+    let mut all = [before, identities()].concat();
+    std::os::unix::fs::symlink(temp.place.root(), root.join("link")).unwrap();
+    all.push(LocalFs::new(root.join("link")).identity());
+    all.dedup();
+    assert_eq!(all, [temp.place.identity()]);
 }
 
 #[test]

@@ -53,7 +53,13 @@ impl ObjectFs {
     pub(super) async fn remove(&self, name: &str, expected: &Expected) -> Result<Publication> {
         let operator = self.operator("delete", name)?;
         let if_match = match expected {
-            Expected::Absent => return Ok(Publication::Done),
+            Expected::Absent => {
+                return match operator.exists(name).await {
+                    Ok(true) => Ok(Publication::Unexpected),
+                    Ok(false) => Ok(Publication::Done),
+                    Err(e) => Err(self.failed("look at", name, e)),
+                };
+            }
             Expected::Version(etag) if self.conditions().await?.delete => Some(etag.clone()),
             Expected::Version(_) | Expected::Anything => None,
         };

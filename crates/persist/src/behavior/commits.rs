@@ -1,7 +1,9 @@
 //! Commits at a place: the protocol as a whole.
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use super::{
@@ -177,6 +179,52 @@ pub async fn any_failing_call_leaves_a_whole_generation(fs: Arc<dyn PersistFs>) 
             }
         }
     }
+}
+
+/// Wherever a commit waits when it is dropped, a reader sees the old generation or the new one, and another commit
+/// succeeds.
+pub async fn a_dropped_commit_leaves_a_whole_generation(fs: Arc<dyn PersistFs>) {
+    for n in 1.. {
+        let text = |n: usize| n.to_string();
+        let state = |n: usize| contents([("a.json", &text(n)), ("b.json", &text(n))]);
+        // A call that was not waited for may still make its manifest: then that is the one to go on from.
+        while let Err(e) = put(&*fs, &[("a.json", &text(0)), ("b.json", &text(0))], &[]).await {
+            assert!(matches!(e, Error::Conflict { .. } | Error::Superseded { .. }), "dropped at {n}: {e}");
+        }
+        let waiting = WatchedFs::new(Arc::clone(&fs), || Box::pin(wait_once()) as Looking);
+        let (a, b) = (text(n), text(n));
+        let files = [("a.json", &*a), ("b.json", &*b)];
+        let mut commit = Box::pin(put(&waiting, &files, &[]));
+        let mut waits = 0;
+        let result = poll_fn(|context| {
+            waits += 1;
+            match commit.as_mut().poll(context) {
+                Poll::Ready(result) => Poll::Ready(Some(result)),
+                Poll::Pending if waits == n => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        drop(commit);
+        let (found, findings) = read_all(&*fs).await.unwrap();
+        assert!(found == state(n) || found == state(0), "dropped at {n}: {found:?}");
+        assert_eq!(findings, [], "dropped at {n}");
+        if let Some(result) = result {
+            result.unwrap();
+            assert_eq!(found, state(n));
+            assert!(n > 10, "it never waited");
+            return;
+        }
+    }
+}
+
+async fn wait_once() {
+    let mut waited = false;
+    poll_fn(|context| {
+        context.waker().wake_by_ref();
+        if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// A reader that looks between any two steps of a commit sees the old generation or the new one, and never the old one

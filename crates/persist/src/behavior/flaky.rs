@@ -79,6 +79,10 @@ impl PersistFs for FlakyFs {
         self.step("write", path, self.inner.write(path, content, durability)).await
     }
 
+    async fn stage(&self, path: &str, name: &str, content: Content, durability: Durability) -> Result<Stored> {
+        self.step("write", path, self.inner.stage(path, name, content, durability)).await
+    }
+
     async fn create(&self, path: &str, content: Bytes, durability: Durability) -> Result<bool> {
         self.step("create", path, self.inner.create(path, content, durability)).await
     }
@@ -157,6 +161,10 @@ impl PersistFs for WatchedFs {
 
     async fn write(&self, path: &str, content: Content, durability: Durability) -> Result<Stored> {
         self.step(self.inner.write(path, content, durability)).await
+    }
+
+    async fn stage(&self, path: &str, name: &str, content: Content, durability: Durability) -> Result<Stored> {
+        self.step(self.inner.stage(path, name, content, durability)).await
     }
 
     async fn create(&self, path: &str, content: Bytes, durability: Durability) -> Result<bool> {

@@ -203,6 +203,10 @@ pub async fn published_files_are_deleted_as_expected(fs: Arc<dyn PersistFs>) {
         assert_eq!(fs.unpublish("a.json", &old).await.unwrap(), Publication::Unexpected);
         assert_eq!(text(&*fs, "a.json").await.as_deref(), Some("2"));
     }
+    if abilities.conditional_publish {
+        assert_eq!(fs.unpublish("a.json", &Expected::Absent).await.unwrap(), Publication::Unexpected);
+        assert_eq!(text(&*fs, "a.json").await.as_deref(), Some("2"));
+    }
     for _ in 0..2 {
         assert_ne!(fs.unpublish("a.json", &seen).await.unwrap(), Publication::NoSource);
         assert_eq!(text(&*fs, "a.json").await, None);

@@ -527,6 +527,7 @@ fn tell_op(table: &Table, op: &Op, looked: bool) -> String {
         Op::Delete(path) => format!("delete {}", text(path)),
         Op::Unpublish { name, expected } => format!("unpublish {} if it is {}", text(name), over(expected)),
         Op::Sync => "sync".to_owned(),
+        Op::SyncName(path) => format!("sync the name {}", text(path)),
         Op::Lock => "lock".to_owned(),
     }
 }

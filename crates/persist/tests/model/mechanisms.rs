@@ -73,6 +73,15 @@ fn staged_files_are_durable_before_the_manifest() {
     check(Mechanism::SyncBeforeCommit, &power, "neither published nor staged");
 }
 
+/// A call fails, or a writer is killed, between making the manifest and making its name durable.
+#[test]
+fn a_manifest_is_durable_before_its_files_are_published() {
+    let failing = Scenario { failures: 1, power_failures: 1, ..one(LOCAL) };
+    check(Mechanism::SyncBeforePublishing, &failing, "accuses another program");
+    let killed = Scenario { kills: 1, power_failures: 1, ..two(LOCAL) };
+    check(Mechanism::SyncBeforePublishing, &killed, "accuses another program");
+}
+
 #[test]
 fn names_are_durable_before_the_marker() {
     let power = Scenario { power_failures: 1, ..one(LOCAL) };

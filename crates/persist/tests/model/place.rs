@@ -33,7 +33,7 @@ impl Kind {
 pub(crate) enum Mistake {
     /// Publishing makes a second name for the staged file.
     HardLink,
-    /// Nothing is ever made durable but what `create` makes.
+    /// Nothing is ever made durable but the names that `create` makes.
     NoSync,
     /// Everyone gets the lock.
     LockForAll,
@@ -158,13 +158,17 @@ impl Place {
                 let absent = world.files.get(path).is_none();
                 if absent {
                     self.put(world, table, path, content, durable, caller)?;
-                    if durable && self.power_fails {
-                        world.unsynced.pop();
-                        let file = *world.files.get(path).expect("just made");
-                        world.durable.put(path, file);
-                    }
                 }
                 Answer::Made(absent)
+            }
+            Op::SyncName(path) => {
+                let is_put = |change: &Unsynced| matches!(change, Unsynced::Put(put, ..) if *put == path);
+                if let Some(at) = world.unsynced.iter().position(is_put)
+                    && let Unsynced::Put(_, file, _) = world.unsynced.remove(at)
+                {
+                    world.durable.put(path, file);
+                }
+                Answer::Done
             }
             Op::Publish { staged, name, expected } => {
                 if self.kind.is_disk() && !caller.looked {
@@ -433,13 +437,20 @@ impl Place {
             all.sort_by(|a, b| a.0.iter().map(key).cmp(b.0.iter().map(key)));
             all.dedup();
         }
-        let after = |files: Files| World {
-            durable: files.clone(),
-            files,
-            unsynced: Vec::new(),
-            lock: None,
-            settled: false,
-            ..world.clone()
+        // A manifest that is not durable may be gone, as long as nobody was told of its commit.
+        let newest = world.made.len() as u64;
+        let fresh = world.unsynced.iter().find_map(|change| match change {
+            Unsynced::Put(path, ..) if table.manifest_number(*path) == Some(newest) => Some(*path),
+            _ => None,
+        });
+        let fresh = fresh.filter(|_| !world.settled);
+        let after = |files: Files| {
+            let mut made = world.made.clone();
+            if fresh.is_some_and(|path| files.get(path).is_none()) {
+                made.pop();
+            }
+            let durable = files.clone();
+            World { durable, files, made, unsynced: Vec::new(), lock: None, settled: false, ..world.clone() }
         };
         all.into_iter().map(after).collect()
     }

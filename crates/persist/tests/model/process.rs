@@ -62,10 +62,19 @@ pub(crate) enum Op {
     Read(Id),
     Write(Id, Id, Durable),
     Create(Id, Id, Durable),
-    Publish { staged: Id, name: Id, expected: Expectation },
+    Publish {
+        staged: Id,
+        name: Id,
+        expected: Expectation,
+    },
     Delete(Id),
-    Unpublish { name: Id, expected: Expectation },
+    Unpublish {
+        name: Id,
+        expected: Expectation,
+    },
     Sync,
+    /// The second half of a durable `Create`: the file has its name, which is durable now.
+    SyncName(Id),
     Lock,
 }
 
@@ -164,6 +173,7 @@ enum Request {
     Delete(String),
     Unpublish(String, Expected),
     Sync,
+    SyncName(String),
     Lock,
 }
 
@@ -285,6 +295,7 @@ impl Library {
                 Op::Unpublish { name: self.table.id(name), expected: expected.into() }
             }
             Request::Sync => Op::Sync,
+            Request::SyncName(path) => Op::SyncName(self.table.id(path)),
             Request::Lock => Op::Lock,
         }
     }
@@ -404,10 +415,16 @@ impl PersistFs for SimFs {
     }
 
     async fn create(&self, path: &str, content: Bytes, durability: Durability) -> Result<bool> {
-        match self.ask(Request::Create(path.to_owned(), content, durability == Durability::Full)).await? {
-            Reply::Made(made) => Ok(made),
+        let durable = durability == Durability::Full;
+        let made = match self.ask(Request::Create(path.to_owned(), content, durable)).await? {
+            Reply::Made(made) => made,
             _ => unreachable!("answered by something else"),
+        };
+        // A disk does it in two steps, and may be stopped in between.
+        if made && durable && self.abilities.moves {
+            self.done(Request::SyncName(path.to_owned())).await?;
         }
+        Ok(made)
     }
 
     async fn publish(&self, staged: &str, name: &str, expected: &Expected) -> Result<Publication> {

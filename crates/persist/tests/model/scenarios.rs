@@ -47,6 +47,7 @@ fn everywhere(kind: Kind) -> Vec<Scenario> {
         of("a writer, a reader twice", vec![vec![write("c1", &["a", "b"], &[])], vec![Read, Read]]),
         of("a writer that removes, a reader twice", vec![vec![a_without_b()], vec![Read, Read]]),
         of("the first writers of a place", vec![vec![a()], vec![other()]]),
+        of("the first writer of a directory, a reader twice", vec![vec![a_without_b()], vec![Read, Read]]),
         of("two writers of two files", vec![vec![write("c1", &["a", "b"], &[])], vec![write("c2", &["a", "b"], &[])]]),
         of("two writers, one removes", vec![vec![a_without_b()], vec![write("c2", &["a", "b"], &[])]]),
         of("removed, and written again", vec![vec![write("c1", &[], &["b"])], vec![write("c2", &["b"], &[])]]),
@@ -55,6 +56,7 @@ fn everywhere(kind: Kind) -> Vec<Scenario> {
         of("three writers", vec![vec![a()], vec![other()], vec![again()]]),
     ];
     all[2].before.clear();
+    all[3].before = vec![Meddle(vec![Put("a", "python"), Put("b", "python")])];
     let returning = [
         vec![vec![a()], vec![write("c2", &["a=c0"], &[])]],
         vec![vec![write("c1", &["a", "b"], &[])], vec![write("c2", &["a=c0", "b"], &[])]],
@@ -103,6 +105,8 @@ fn of_disks(kind: Kind) -> Vec<Scenario> {
         power("the power fails", 1, vec![vec![write("c1", &["a", "b"], &[])], vec![Read]]),
         power("the power fails", 1, vec![writer(), other()]),
         power("the power fails twice", 2, vec![writer(), other()]),
+        Scenario { kills: 1, ..power("a writer is killed, then the power fails", 1, vec![writer(), other()]) },
+        Scenario { failures: 1, ..power("a call fails, and the power", 1, vec![writer(), other()]) },
     ]
 }
 

@@ -67,6 +67,83 @@ fn the_expected_generation_can_be_named() {
 }
 
 #[test]
+fn who_expects_a_generation_does_not_replace_what_another_program_wrote_over_it() {
+    let check = |name: &str, seen: bool| {
+        let (winner, place) = persisted();
+        let ctx = if seen { open(&place) } else { StorageContext::in_memory() };
+        winner.add_vector_store("reviews", Arc::new(vectorstore_simple::SimpleVectorStore::new())).unwrap();
+        assert_eq!(persist(&winner, &place).generation, Some(2));
+        place.put(name, "{\"python\": {}}");
+        let expecting = PersistOptions::expecting(2);
+        let error = block_on(ctx.persist_with(place.clone(), &expecting)).unwrap_err();
+        assert!(error.is_conflict() && error.to_string().contains(name), "{error}");
+        let insisting = PersistOptions { overwrite: true, ..expecting };
+        assert_eq!(block_on(ctx.persist_with(place.clone(), &insisting)).unwrap().generation, Some(3));
+        assert_eq!(text(&place, "reviews__vector_store.json"), None);
+    };
+    for seen in [false, true] {
+        check("docstore.json", seen);
+        // One that the context has no store for, and that would be deleted.
+        check("reviews__vector_store.json", seen);
+    }
+}
+
+/// Does something before a step of a persist.
+fn meddling(place: &MemoryFs, meddle: impl Fn(&MemoryFs, &Step<'_>) + Send + Sync + 'static) -> PersistOptions {
+    let place = place.clone();
+    let progress = Progress::new(move |step| meddle(&place, step));
+    PersistOptions { progress: Some(progress), ..PersistOptions::default() }
+}
+
+#[test]
+fn what_another_program_writes_during_a_persist_is_a_conflict_for_the_next() {
+    let check = |name: &'static str, at: fn(&Step<'_>) -> bool, overtaken: &[&str]| {
+        let (ctx, place) = persisted();
+        add_node(&ctx, "m");
+        let options = meddling(&place, move |place, step| {
+            if at(step) {
+                place.put(name, VECTORS);
+            }
+        });
+        let report = block_on(ctx.persist_with(place.clone(), &options)).unwrap();
+        assert_eq!(
+            (report.generation, report.overtaken),
+            (Some(2), overtaken.iter().map(ToString::to_string).collect())
+        );
+        for namespace in ["default", "reviews"] {
+            ctx.add_vector_store(namespace, Arc::new(vectorstore_simple::SimpleVectorStore::new())).unwrap();
+        }
+        let error = try_persist(&ctx, &place).unwrap_err();
+        assert!(error.is_conflict() && error.to_string().contains(name), "{error}");
+        assert_eq!(text(&place, name).as_deref(), Some(VECTORS));
+        assert_eq!(overwrite(&ctx, &place).overwritten, [name]);
+    };
+    let commit = |step: &Step<'_>| matches!(step, Step::Commit { .. });
+    let publish = |step: &Step<'_>| matches!(step, Step::Publish { .. });
+    let collect = |step: &Step<'_>| matches!(step, Step::Collect);
+    // A file that stays as it is, one that is written, and one of a store that the context gets later.
+    check("default__vector_store.json", commit, &[]);
+    check("docstore.json", publish, &["docstore.json"]);
+    check("reviews__vector_store.json", collect, &[]);
+}
+
+#[test]
+fn a_store_that_another_program_deleted_is_told_once() {
+    let (ctx, place) = persisted();
+    ctx.add_vector_store("reviews", Arc::new(vectorstore_simple::SimpleVectorStore::new())).unwrap();
+    persist(&ctx, &place);
+    place.remove("reviews__vector_store.json");
+    let opened = open(&place);
+    let name = "reviews__vector_store.json".to_owned();
+    assert_eq!(opened.open_report().unwrap().findings, [Finding::Deleted { name }]);
+    // It is nothing to write a generation for.
+    assert_eq!(persist(&opened, &place).generation, Some(2));
+    add_node(&opened, "m");
+    persist(&opened, &place);
+    assert_eq!(open(&place).open_report().unwrap().findings, []);
+}
+
+#[test]
 fn a_store_that_is_taken_out_does_not_come_back() {
     let place = place_with(&[("reviews__vector_store.json", VECTORS)]);
     let ctx = open(&place);
@@ -98,6 +175,11 @@ fn a_place_that_was_opened_to_be_read_is_not_written() {
     let ctx = block_on(StorageContext::open_with(place.clone(), &options)).unwrap();
     assert!(matches!(try_persist(&ctx, &place), Err(Error::ReadOnly { .. })));
     persist(&ctx, &MemoryFs::new());
+    let nothing = MemoryFs::new();
+    let ctx = StorageContext::builder().open_options(options);
+    let ctx = block_on(ctx.open_or_create(nothing.clone())).unwrap();
+    assert!(matches!(try_persist(&ctx, &nothing), Err(Error::ReadOnly { .. })));
+    assert!(nothing.files().is_empty());
 }
 
 #[test]
@@ -119,6 +201,8 @@ fn what_python_does_to_a_place_of_ours_is_opened_and_told() {
         ]
     );
     assert!(report.to_string().contains("another program has written docstore.json"), "{report}");
+    let first = r#"{"kind": "foreign", "file": "docstore.json", "message": "another program has written docstore.json; its version was opened"}"#;
+    assert_eq!(report.to_value().get("findings").unwrap().as_array().unwrap()[0].to_string(), first);
     // It has seen them, so it may persist; the context from before has not.
     add_node(&opened, "m");
     assert!(try_persist(&ctx, &place).unwrap_err().is_conflict());
@@ -135,28 +219,50 @@ fn an_index_whose_nodes_are_gone_is_told_where_another_program_has_written() {
     let report = open(&place).open_report().unwrap().clone();
     assert_eq!(report.absent_nodes.len(), 1, "{report}");
     assert_eq!((report.absent_nodes[0].count, report.absent_nodes[0].example.to_string()), (1, "lost".to_owned()));
-    assert!(report.to_string().contains("index 'i' names 1 nodes"), "{report}");
+    assert!(report.to_string().contains("index 'i' names nodes that the document store does not have: 1"), "{report}");
     drop(ctx);
+
+    // Where Colca has never written, and where the nodes are kept elsewhere.
+    let others = place_with(&[("docstore.json", &text(&place, "docstore.json").unwrap()), ("index_store.json", raw)]);
+    assert_eq!(open(&others).open_report().unwrap().absent_nodes, report.absent_nodes);
+    let index_store = StorageContext::builder().index_store(open(&others).index_store().clone());
+    let opened = block_on(index_store.open(others)).unwrap();
+    assert_eq!(opened.open_report().unwrap().absent_nodes, []);
+}
+
+/// Persists, and breaks off at the first step of publishing: the commit is made.
+fn break_off(ctx: &StorageContext, place: &MemoryFs, tell: impl Fn() + Send + Sync + 'static) {
+    let options = meddling(place, move |_, step| {
+        if matches!(step, Step::Publish { .. }) {
+            tell();
+            std::panic::resume_unwind(Box::new("broken off"));
+        }
+    });
+    let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        block_on(ctx.persist_with(place.clone(), &options)).map(drop)
+    }));
+    assert!(broken.is_err());
+}
+
+#[test]
+fn files_beside_the_stores_come_along_from_a_persist_that_was_broken_off() {
+    let ctx = open(&place_with(&[("llama_cache", "{}")]));
+    let half = MemoryFs::new();
+    break_off(&ctx, &half, || ());
+    assert!(names(&half).is_empty());
+    let target = MemoryFs::new();
+    persist(&open(&half), &target);
+    assert_eq!(text(&target, "llama_cache").as_deref(), Some("{}"));
 }
 
 #[test]
 fn a_persist_that_was_broken_off_is_known_again() {
     let steps = Arc::new(Mutex::new(0));
-    // Broken off at the first step of publishing: the commit is made.
     let (ctx, place) = persisted();
     add_node(&ctx, "new");
     let count = Arc::clone(&steps);
-    let progress = Progress::new(move |step| {
-        if matches!(step, Step::Publish { .. }) {
-            *count.lock().unwrap() += 1;
-            std::panic::resume_unwind(Box::new("broken off"));
-        }
-    });
-    let options = PersistOptions { progress: Some(progress), ..PersistOptions::default() };
-    let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        block_on(ctx.persist_with(place.clone(), &options)).map(drop)
-    }));
-    assert!(broken.is_err() && *steps.lock().unwrap() == 1);
+    break_off(&ctx, &place, move || *count.lock().unwrap() += 1);
+    assert_eq!(*steps.lock().unwrap(), 1);
     assert!(!text(&place, "docstore.json").unwrap().contains("new"), "nothing is published yet");
     assert_eq!(node_ids(&place), ["n", "new"], "and a reader of ours sees it nevertheless");
     add_node(&ctx, "last");

@@ -3,6 +3,7 @@
 
 mod commits;
 mod hostile;
+mod in_turn;
 mod legacy;
 mod opening;
 mod persisting;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use persist::behavior::{Fault, FlakyFs, Looking, WatchedFs};
-use persist::{Content, Revision, StoreFile};
+use persist::{Content, Limits, Progress, Revision, Step, StoreFile};
 use raw_json::PyString;
 use storage_context::{Error, FileNames, PersistOptions};
 use vectorstore::{VectorStore, VectorStoreQuery, VectorStoreQueryResult};
@@ -56,6 +56,11 @@ fn another_program_s_write_is_a_conflict_and_is_told_if_overwritten() {
     let report = overwrite(&ctx, &place);
     assert_eq!(report.files.iter().filter(|file| file.action.to_string() != "unchanged").count(), 2, "{report}");
     assert_eq!(report.overwritten, ["index_store.json"]);
+    // So is a file that was added under a store's name.
+    place.put("reviews__vector_store.json", VECTORS);
+    ctx.add_vector_store("reviews", Arc::new(vectorstore_simple::SimpleVectorStore::new())).unwrap();
+    assert!(block_on(ctx.persist(place.clone())).unwrap_err().is_conflict());
+    assert_eq!(overwrite(&ctx, &place).overwritten, ["reviews__vector_store.json"]);
     assert_eq!(text(&place, "index_store.json").as_deref(), Some("{}"));
 }
 
@@ -157,6 +162,21 @@ fn a_source_that_is_gone_or_changed_is_made_anew_from_memory() {
 }
 
 #[test]
+fn files_are_copied_one_after_the_other() {
+    let source = place_with(&[("default__vector_store.json", VECTORS)]);
+    let ctx = open(&source);
+    // When its turn comes, the file is gone.
+    let progress = Progress::new(move |step| {
+        if let Step::Stage { name: name @ "default__vector_store.json", .. } = step {
+            source.remove(name);
+        }
+    });
+    let options = PersistOptions { progress: Some(progress), ..PersistOptions::default() };
+    let report = block_on(ctx.persist_with(MemoryFs::new(), &options)).unwrap();
+    assert!(actions(&report).contains(&"default__vector_store.json written".to_owned()), "{report}");
+}
+
+#[test]
 fn files_in_other_encodings_stay_in_place_and_travel_as_utf_8() {
     let utf16: Vec<u8> = "{\"a\": {\"é\": 1.50}}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let source = place_with(&[]);
@@ -189,6 +209,9 @@ fn files_beside_the_context_come_along_or_are_told() {
     assert_eq!(text(&target, "llama_cache").as_deref(), Some("{}"));
     assert_eq!(text(&target, "chat_store.json").as_deref(), Some("the target's own"));
     assert_eq!(text(&target, "notes.txt"), None);
+    // What has come along is not left behind the next time.
+    assert_eq!(persist(&ctx, &target).left_behind, ["chat_store.json", "notes.txt", "package.json"]);
+    assert_eq!(overwrite(&open(&source), &target).left_behind, ["chat_store.json", "notes.txt", "package.json"]);
     // In its own place everything is where it was.
     assert!(persist(&ctx, &source).left_behind.is_empty());
     assert_eq!(text(&source, "notes.txt").as_deref(), Some("mine"));
@@ -259,12 +282,38 @@ impl VectorStore for OtherStore {
 
 #[test]
 fn stores_that_keep_themselves_are_told_and_not_written() {
-    let ctx = StorageContext::builder().vector_store(Arc::new(OtherStore { in_memory: false })).build();
+    let store = || Arc::new(OtherStore { in_memory: false });
+    // Without a file its name may be what it likes.
+    let ctx = StorageContext::builder().vector_store(store()).named_vector_store("a/b", store()).build();
     let place = MemoryFs::new();
     let report = persist(&ctx, &place);
-    assert_eq!(report.self_managed, ["vector store 'default'"]);
+    assert_eq!(report.self_managed, ["vector store 'default'", "vector store 'a/b'"]);
     assert_eq!(text(&place, "default__vector_store.json"), None);
     assert!(matches!(ctx.to_dict(), Err(Error::NotInMemory { .. })));
+}
+
+#[test]
+fn a_name_that_is_none_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = FileNames { docstore: "../docstore.json".into(), ..FileNames::default() };
+    let options = PersistOptions { file_names: Some(names), ..PersistOptions::default() };
+    let path = dir.path().join("storage");
+    assert!(block_on(StorageContext::in_memory().persist_with(&path, &options)).is_err());
+    assert!(!path.exists());
+}
+
+/// A context of another size than usual is read and written with other limits.
+#[test]
+fn limits_hold_for_writers_too() {
+    let place = MemoryFs::new();
+    let ctx = StorageContext::in_memory();
+    persist(&ctx, &place);
+    add_node(&ctx, "n");
+    let limits = Limits { files: 3, ..Limits::default() };
+    let options = PersistOptions { limits, ..PersistOptions::default() };
+    let error = block_on(ctx.persist_with(place.clone(), &options)).unwrap_err();
+    assert!(error.to_string().contains("more than 3 files"), "{error}");
+    assert_eq!(persist(&ctx, &place).generation, Some(2));
 }
 
 #[test]
