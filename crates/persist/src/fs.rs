@@ -1,10 +1,11 @@
+use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Content, Digest, Result};
+use crate::{Content, Digest, Limits, Result};
 
 /// The folder within a place where Colca keeps what is its own: manifests, staged files, markers, the lock.
 pub const OWN_FOLDER: &str = ".colca";
@@ -210,4 +211,17 @@ pub trait PersistFs: Debug + Send + Sync + 'static {
         let _ = wait;
         Ok(Lock::none())
     }
+}
+
+/// The published files of a place, by name.
+///
+/// # Errors
+/// Those of [`PersistFs::list`].
+pub async fn published_files(fs: &dyn PersistFs) -> Result<BTreeMap<String, FileInfo>> {
+    Ok(fs.list(Folder::Published).await?.into_iter().map(|file| (file.name.clone(), file)).collect())
+}
+
+/// The digest of a file, if it is there.
+pub(crate) async fn digest_of(fs: &dyn PersistFs, path: &str, limits: &Limits) -> Result<Option<Digest>> {
+    Ok(fs.read(path, limits.file_size).await?.map(|bytes| Digest::of(&bytes)))
 }

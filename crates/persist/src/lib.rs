@@ -21,7 +21,10 @@ pub mod behavior;
 pub use changes::{Changes, Committed, KeptFile, Written};
 pub use content::{Content, Digest, InvalidDigest, Original, PersistFile, PersistFiles, Revision, StoreFile};
 pub use error::{Error, Result};
-pub use fs::{Abilities, Durability, Expected, FileInfo, Folder, Lock, OWN_FOLDER, PersistFs, Publication, Stored};
+pub use fs::{
+    Abilities, Durability, Expected, FileInfo, Folder, Lock, OWN_FOLDER, PersistFs, Publication, Stored,
+    published_files,
+};
 pub use manifest::{FileEntry, Manifest, RemovedEntry};
 #[cfg(feature = "behavior")]
 pub use mechanism::{Mechanism, without};

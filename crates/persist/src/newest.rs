@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::manifest::{generation_of, manifest_name, marker_name, parse_manifest, read_manifest};
+use crate::mechanism::{Mechanism, has};
 use crate::name::own_path;
 use crate::snapshot::ATTEMPTS;
 use crate::{Digest, Error, Folder, Limits, Manifest, PersistFs, Result};
@@ -24,7 +25,7 @@ pub(crate) struct Newest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
     generation: u64,
-    /// Its manifest, not read yet.
+    /// Its manifest, as text.
     text: Bytes,
     /// Whether all its files have been published.
     published: bool,
@@ -104,8 +105,23 @@ async fn exists(fs: &dyn PersistFs, generation: u64, limits: &Limits) -> Result<
     Ok(fs.read(&path, limits.manifest_size).await?.is_some())
 }
 
+/// Whether what was found under a name is a file that no manifest knows.
+pub(crate) async fn is_foreign(
+    fs: &dyn PersistFs,
+    manifest: &Manifest,
+    name: &str,
+    found: Option<Digest>,
+    limits: &Limits,
+) -> Result<bool> {
+    let Some(digest) = found else { return Ok(false) };
+    let known = !has(Mechanism::Foreign)
+        || manifest.knows(name, digest)
+        || earlier_knows(fs, manifest, name, digest, limits).await?;
+    Ok(!known)
+}
+
 /// Whether an earlier generation that is still kept knows a file of that name and content.
-pub(crate) async fn earlier_knows(
+async fn earlier_knows(
     fs: &dyn PersistFs,
     manifest: &Manifest,
     name: &str,

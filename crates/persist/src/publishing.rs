@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::fs::{digest_of, published_files};
 use crate::manifest::{FileEntry, RemovedEntry, marker_name};
 use crate::mechanism::{Mechanism, has};
 use crate::name::own_path;
-use crate::newest::{earlier_knows, hint, is_newest};
+use crate::newest::{hint, is_foreign, is_newest};
 use crate::snapshot::ATTEMPTS;
-use crate::{
-    Content, Digest, Durability, Error, Expected, FileInfo, Folder, Limits, Manifest, PersistFs, Publication, Result,
-};
+use crate::{Content, Digest, Durability, Error, Expected, FileInfo, Limits, Manifest, PersistFs, Publication, Result};
 
 /// A publication under way.
 pub(crate) struct Publishing<'a> {
@@ -81,7 +80,7 @@ impl Publishing<'_> {
                 return Ok(State::Superseded);
             }
             if !self.trusted {
-                let found = self.published_digest(&entry.name).await?;
+                let found = self.digest_of(&entry.name).await?;
                 if found == Some(entry.digest) || self.is_foreign(&entry.name, found).await? {
                     if self.moves {
                         // So that no writer that sleeps since then can move it over a later generation's.
@@ -114,8 +113,7 @@ impl Publishing<'_> {
     /// Whether the staged file is not what was staged, as it can be after a power failure under
     /// [`Durability::Relaxed`]. What is published must not be replaced by it.
     async fn is_damaged(&self, entry: &FileEntry, staged: &str) -> Result<bool> {
-        let bytes = self.fs.read(staged, self.limits.file_size).await?;
-        Ok(bytes.is_some_and(|bytes| Digest::of(&bytes) != entry.digest))
+        Ok(self.digest_of(staged).await?.is_some_and(|found| found != entry.digest))
     }
 
     fn lost(&self, entry: &FileEntry) -> Error {
@@ -129,7 +127,7 @@ impl Publishing<'_> {
                 return Ok(State::Superseded);
             }
             // Not every place can check what it deletes, so this looks even if the file is as it was listed.
-            let found = self.published_digest(&entry.name).await?;
+            let found = self.digest_of(&entry.name).await?;
             if found.is_none() {
                 return Ok(State::Done);
             }
@@ -156,17 +154,12 @@ impl Publishing<'_> {
         Ok(!looks || is_newest(self.fs, self.manifest.generation, &self.limits).await?)
     }
 
-    async fn published_digest(&self, name: &str) -> Result<Option<Digest>> {
-        let bytes = self.fs.read(name, self.limits.file_size).await?;
-        Ok(bytes.map(|bytes| Digest::of(&bytes)))
+    async fn digest_of(&self, path: &str) -> Result<Option<Digest>> {
+        digest_of(self.fs, path, &self.limits).await
     }
 
     async fn is_foreign(&self, name: &str, found: Option<Digest>) -> Result<bool> {
-        let Some(digest) = found else { return Ok(false) };
-        let known = !has(Mechanism::Foreign)
-            || self.manifest.knows(name, digest)
-            || earlier_knows(self.fs, self.manifest, name, digest, &self.limits).await?;
-        Ok(!known)
+        is_foreign(self.fs, self.manifest, name, found, &self.limits).await
     }
 
     /// Lists once more, where nothing else would notice another program's write.
@@ -178,8 +171,7 @@ impl Publishing<'_> {
     }
 
     async fn look_again(&mut self) -> Result<()> {
-        let files = self.fs.list(Folder::Published).await?;
-        self.listing = files.into_iter().map(|file| (file.name.clone(), file)).collect();
+        self.listing = published_files(self.fs).await?;
         self.trusted = false;
         Ok(())
     }

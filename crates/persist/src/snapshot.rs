@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::fs::{digest_of, published_files};
 use crate::manifest::FileEntry;
 use crate::mechanism::{Mechanism, has};
 use crate::name::own_path;
-use crate::newest::{Newest, earlier_knows, newest, newest_listed};
-use crate::{Digest, Error, FileInfo, Folder, Manifest, PersistFs, Result};
+use crate::newest::{Newest, is_foreign, newest, newest_listed};
+use crate::{Digest, Error, FileInfo, Manifest, PersistFs, Result};
 
 /// How a place is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -149,8 +150,8 @@ impl<'a> Snapshot<'a> {
     pub async fn take(fs: &'a dyn PersistFs, options: ReadOptions) -> Result<Self> {
         let newest = newest(fs, &options.limits).await?;
         let mut findings = Vec::new();
-        let listing = match (fs.list(Folder::Published).await, &newest) {
-            (Ok(files), _) => files.into_iter().map(|file| (file.name.clone(), file)).collect(),
+        let listing = match (published_files(fs).await, &newest) {
+            (Ok(files), _) => files,
             (Err(Error::Forbidden { .. }), Some(newest)) => {
                 findings.push(Finding::NotListed);
                 newest.manifest.files.iter().map(|file| (file.name.clone(), unversioned(file))).collect()
@@ -274,13 +275,8 @@ impl<'a> Snapshot<'a> {
         Ok(Some(file).filter(|file| file.digest == entry.digest))
     }
 
-    /// Whether a published file is one that no manifest knows.
     async fn is_foreign(&self, manifest: &Manifest, name: &str, found: Option<Digest>) -> Result<bool> {
-        let Some(digest) = found else { return Ok(false) };
-        let known = !has(Mechanism::Foreign)
-            || manifest.knows(name, digest)
-            || earlier_knows(self.fs, manifest, name, digest, &self.options.limits).await?;
-        Ok(!known)
+        is_foreign(self.fs, manifest, name, found, &self.options.limits).await
     }
 
     /// Whether other files that this generation wrote are published: then an old one beside them is no other program's
@@ -291,8 +287,7 @@ impl<'a> Snapshot<'a> {
         }
         let mut found = false;
         for (other, _) in newest.manifest.written() {
-            let bytes = self.fs.read(&other.name, self.options.limits.file_size).await?;
-            if bytes.is_some_and(|bytes| Digest::of(&bytes) == other.digest) {
+            if digest_of(self.fs, &other.name, &self.options.limits).await? == Some(other.digest) {
                 found = true;
                 break;
             }

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use bytes::Bytes;
 
 use crate::collect::collect;
+use crate::fs::{digest_of, published_files};
 use crate::manifest::{FileEntry, RemovedEntry, staged_name};
 use crate::mechanism::{Mechanism, has};
 use crate::name::{check_name, own_path};
 use crate::newest::{Newest, newest};
 use crate::publishing::{Outcome, Publishing};
 use crate::{
-    Abilities, Changes, CommitOptions, Committed, Content, Digest, Durability, Error, FileInfo, Folder, KeptFile, Lock,
+    Abilities, Changes, CommitOptions, Committed, Content, Digest, Durability, Error, FileInfo, KeptFile, Lock,
     Manifest, Original, PersistFiles, PersistFs, Progress, Result, Step, Stored, Written,
 };
 use commit_point::{Unmade, sync_before_publishing};
@@ -65,7 +66,7 @@ impl<'a> Writer<'a> {
             let publishing = Publishing {
                 fs,
                 manifest: &newest.manifest,
-                listing: list(fs).await?,
+                listing: published_files(fs).await?,
                 moves: abilities.moves,
                 conditional: abilities.conditional_publish,
                 trusted: false,
@@ -79,7 +80,7 @@ impl<'a> Writer<'a> {
                 Err(e) => return Err(e),
             }
         }
-        let listing = list(fs).await?;
+        let listing = published_files(fs).await?;
         let previous = newest.map(|newest| newest.manifest);
         Ok(PreparedWriter { fs, options, abilities, previous, listing, _lock: lock })
     }
@@ -261,8 +262,7 @@ impl PreparedWriter<'_> {
         if let Some(digest) = known.get(name) {
             return Ok(Some(*digest));
         }
-        let bytes = self.fs.read(name, self.options.limits.file_size).await?;
-        Ok(bytes.map(|bytes| Digest::of(&bytes)))
+        digest_of(self.fs, name, &self.options.limits).await
     }
 
     fn tell(&self, step: &Step<'_>) {
@@ -280,10 +280,6 @@ async fn first_intact(originals: &[Original]) -> Option<Bytes> {
         }
     }
     None
-}
-
-async fn list(fs: &dyn PersistFs) -> Result<BTreeMap<String, FileInfo>> {
-    Ok(fs.list(Folder::Published).await?.into_iter().map(|file| (file.name.clone(), file)).collect())
 }
 
 /// Replaces the given files and deletes those named in `remove`, whatever is there: one commit, without a look at what it

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use fs_backends::{IntoPlace, Place};
 use persist::{
-    Changes, Committed, FileInfo, Folder, KeptFile, PersistFile, PreparedWriter, Revision, StoreFile, Writer, Written,
+    Changes, Committed, FileInfo, KeptFile, PersistFile, PreparedWriter, Revision, StoreFile, Writer, Written,
+    published_files,
 };
 
 use crate::file_names::LEGACY_VECTOR_STORE;
@@ -272,7 +273,7 @@ impl Persisting<'_> {
             // It is done. A place that cannot be listed just now only leaves nothing to know its files by later. What
             // another program has written since the place was looked at is not what this context has seen.
             let mut now = match unpublished {
-                None => list(self.place).await.unwrap_or_default(),
+                None => published_files(&**self.place).await.unwrap_or_default(),
                 Some(_) => BTreeMap::new(),
             };
             self.report.overtaken.iter().for_each(|name| drop(now.remove(name)));
@@ -341,8 +342,4 @@ async fn commit_remembered(
         ctx.origins().seen_mut(identity).attempts.remove(0);
     }
     Ok(committed?)
-}
-
-async fn list(place: &Place) -> Result<BTreeMap<String, FileInfo>> {
-    Ok(place.list(Folder::Published).await?.into_iter().map(|file| (file.name.clone(), file)).collect())
 }

@@ -110,7 +110,7 @@ impl Process {
 #[derive(Debug, Clone, Copy)]
 enum Move {
     Go(u8),
-    /// The call fails without effect, for now.
+    /// The call fails; it may still be carried out late.
     Fail(u8),
     /// The call is carried out and fails.
     FailAfter(u8),

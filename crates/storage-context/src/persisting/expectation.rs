@@ -66,25 +66,25 @@ impl Persisting<'_> {
         // At a place that was never looked at there is nothing to compare with.
         let has_looked = self.seen.has_looked();
         let mut lost = Vec::new();
-        for now in files.into_iter().filter(|now| self.names.is_store(&now.name)) {
-            let is_ours = self.known.contains_key(&now.name) || ours.contains(&*now.name);
+        for there in files.into_iter().filter(|there| self.names.is_store(&there.name)) {
+            let is_ours = self.known.contains_key(&there.name) || ours.contains(&*there.name);
             let is_lost = match self.expected {
                 Expectation::Nothing => true,
                 // One that was added, and will not be written now, is no loss.
-                Expectation::Seen => is_ours && !self.is_known(&now).await?,
+                Expectation::Seen => is_ours && !self.is_known(&there).await?,
                 Expectation::Generation => {
-                    let committed = self.writer.manifest().and_then(|manifest| manifest.file(&now.name)).cloned();
+                    let committed = self.writer.manifest().and_then(|manifest| manifest.file(&there.name)).cloned();
                     let is_committed =
-                        self.has_content(&now, committed.as_ref().map(|file| (file.size, file.digest))).await?;
+                        self.has_content(&there, committed.as_ref().map(|file| (file.size, file.digest))).await?;
                     if let (true, Some(file)) = (is_committed, &committed) {
                         self.changes.known.insert(file.name.clone(), file.digest);
                     }
-                    !is_committed && (is_ours || committed.is_some()) && !self.is_known(&now).await?
+                    !is_committed && (is_ours || committed.is_some()) && !self.is_known(&there).await?
                 }
-                Expectation::Anything => has_looked && is_ours && !self.is_known(&now).await?,
+                Expectation::Anything => has_looked && is_ours && !self.is_known(&there).await?,
             };
             if is_lost {
-                lost.push(now.name);
+                lost.push(there.name);
             }
         }
         if lost.is_empty() || self.expected == Expectation::Anything {
