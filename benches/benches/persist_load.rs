@@ -1,19 +1,20 @@
 //! How long a context takes to open and to persist, per node. In memory, so that no disk is measured.
 
-use benches::{context, embedded_nodes, persisted};
+use benches::{announce, context, embedded_nodes, measures, persisted};
 use colca::prelude::*;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pollster::block_on;
 
-const NODES: usize = 2_000;
-const DIMENSION: usize = 384;
+const DIMENSIONS: usize = 384;
 
 fn persist_load(c: &mut Criterion) {
-    let ctx = context(&embedded_nodes(NODES, DIMENSION));
-    let place = persisted(&ctx);
-    let mut group = c.benchmark_group("2,000 nodes of 384 dimensions");
-    group.sample_size(10).throughput(Throughput::Elements(NODES as u64));
-    group.bench_function("open", |b| b.iter(|| block_on(StorageContext::open(place.clone())).expect("it opens")));
+    announce("How long a context takes to open from memory and to persist to it, per node", 20);
+    let nodes = if measures() { 2_000 } else { 20 };
+    let ctx = context(&embedded_nodes(nodes, DIMENSIONS));
+    let location = persisted(&ctx);
+    let mut group = c.benchmark_group(format!("{nodes} nodes of {DIMENSIONS} dimensions"));
+    group.sample_size(10).throughput(Throughput::Elements(nodes as u64));
+    group.bench_function("open", |b| b.iter(|| block_on(StorageContext::open(location.clone())).expect("it opens")));
     group.bench_function("persist", |b| b.iter(|| persisted(&ctx)));
     group.finish();
 }

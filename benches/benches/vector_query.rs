@@ -1,17 +1,18 @@
 //! How long an exact query takes, per stored vector.
 
-use benches::{Numbers, context, embedded_nodes};
+use benches::{Numbers, announce, context, embedded_nodes, measures};
 use colca::prelude::*;
 use colca::raw_json::shortest_f32;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pollster::block_on;
 
-const NODES: usize = 10_000;
-const DIMENSION: usize = 384;
+const DIMENSIONS: usize = 384;
 
 fn vector_query(c: &mut Criterion) {
-    let nodes = embedded_nodes(NODES, DIMENSION);
-    let embedding = Numbers::new(9).take(DIMENSION).collect::<Vec<_>>();
+    announce("How long an exact query takes, a filtered one and one by MMR, per stored vector", 75);
+    let count = if measures() { 10_000 } else { 100 };
+    let nodes = embedded_nodes(count, DIMENSIONS);
+    let embedding = Numbers::new(9).take(DIMENSIONS).collect::<Vec<_>>();
     let query = VectorStoreQuery::new(embedding).with_top_k(10);
     let queries = [
         ("top 10", query.clone()),
@@ -26,8 +27,8 @@ fn vector_query(c: &mut Criterion) {
         };
         let vectors =
             context(&nodes.iter().map(spelled).collect::<Vec<_>>()).vector_store().expect("a new context has one");
-        let mut group = c.benchmark_group(format!("10,000 vectors of 384 {kind}"));
-        group.throughput(Throughput::Elements(NODES as u64));
+        let mut group = c.benchmark_group(format!("{count} vectors of {DIMENSIONS} {kind}"));
+        group.throughput(Throughput::Elements(count as u64));
         for (name, query) in &queries {
             group.bench_function(*name, |b| b.iter(|| block_on(vectors.query(query)).expect("the query fits")));
         }

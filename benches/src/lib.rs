@@ -2,6 +2,18 @@
 
 use colca::prelude::*;
 
+/// Whether this is `cargo bench` and not a test, which runs each benchmark once.
+pub fn measures() -> bool {
+    std::env::args().any(|argument| argument == "--bench")
+}
+
+/// Says before a benchmark starts what it measures and about how long it takes.
+pub fn announce(what: &str, seconds: u64) {
+    if measures() {
+        println!("\n{what}. This takes about {seconds} seconds.\n");
+    }
+}
+
 /// A repeatable source of numbers between -1 and 1 (SplitMix64).
 #[derive(Debug, Clone)]
 pub struct Numbers(u64);

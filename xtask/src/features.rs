@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use support::process::{self, cargo};
 
 use crate::metadata::{Metadata, Package};
-use crate::process::{self, cargo};
 
 /// Checks every crate without features, with its default ones and with each by itself; with `pairs`, also two by two.
 pub(crate) fn run(pairs: bool) -> Result<()> {

@@ -1,22 +1,28 @@
-//! `cargo xtask fuzz`: the targets of the package `fuzz`, each for a bounded time.
+//! `cargo xtask fuzz`: the targets of the package in `xtask/fuzz`, each for a bounded time.
 //!
 //! libFuzzer works with the stable toolchain: all it needs are counters on the branches, which LLVM's own pass adds. The
 //! fuzzer itself is C++.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use colca::persist::Digest;
-use colca::raw_json::{RawJson, Text, Value};
+use support::process::{self, cargo, output, probe, program};
+use support::root;
 
-use crate::process::{self, cargo, output, probe, program};
-use crate::{corpus, corpus_data, root};
+use crate::programs::Program;
 
-/// The targets, and the files of the corpus that they start from.
+/// How the command is used.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  cargo xtask fuzz                                   all targets, a minute each
+  cargo xtask fuzz docstore manifest --seconds 600   two of them, longer
+
+What is found lies in target/fuzz/findings; the command that is shown repeats it with that file as its only argument.";
+
+/// The targets, and where in the seeds that the corpus gives lies what each starts from.
 const TARGETS: [(&str, &str); 12] = [
     ("values", "index_store.json"),
-    ("node", ""),
+    ("node", "nodes"),
     ("docstore", "docstore.json"),
     ("index_store", "index_store.json"),
     ("vector_store", "default__vector_store.json"),
@@ -25,12 +31,9 @@ const TARGETS: [(&str, &str); 12] = [
     ("chat_store", "chat_store.json"),
     ("single_file", "index.json"),
     ("filters", ""),
-    ("splitters", ""),
+    ("splitters", "texts"),
     ("manifest", ""),
 ];
-
-/// Larger files are slow to mutate and show nothing more.
-const SEED_BYTES_MAX: u64 = 16 << 10;
 
 const COVERAGE: &str = "--cfg fuzzing --deny warnings -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -56,12 +59,13 @@ pub(crate) fn run(names: &[String], seconds: u64) -> Result<()> {
     ready()?;
     let folder = root().join("target/fuzz");
     let triple = host()?;
-    let build = format!("build --release --manifest-path fuzz/Cargo.toml --target {triple} --target-dir target/fuzz");
+    let build =
+        format!("build --release --manifest-path xtask/fuzz/Cargo.toml --target {triple} --target-dir target/fuzz");
     process::run(cargo(&build).env("RUSTFLAGS", COVERAGE))?;
-    seeds(&folder)?;
+    Program::CORPUS.run(&["--seeds", "target/fuzz/seeds"])?;
     let chosen = |name: &str| names.is_empty() || names.iter().any(|chosen| chosen == name);
     let mut findings = Vec::new();
-    for (name, _) in TARGETS.into_iter().filter(|(name, _)| chosen(name)) {
+    for (name, seeds) in TARGETS.into_iter().filter(|(name, _)| chosen(name)) {
         println!("\n== {name}");
         let found = format!("target/fuzz/findings/{name}/");
         fs::create_dir_all(root().join(&found))?;
@@ -69,9 +73,12 @@ pub(crate) fn run(names: &[String], seconds: u64) -> Result<()> {
         let binary = folder.join(&triple).join("release").join(name);
         let mut command = program(&binary.to_string_lossy(), LIMITS);
         command.arg(format!("-max_total_time={seconds}")).arg(format!("-artifact_prefix={found}"));
-        command.args([format!("target/fuzz/corpus/{name}"), format!("target/fuzz/seeds/{name}")]);
-        if root().join("fuzz/seeds").join(name).is_dir() {
-            command.arg(format!("fuzz/seeds/{name}"));
+        command.arg(format!("target/fuzz/corpus/{name}"));
+        if !seeds.is_empty() {
+            command.arg(format!("target/fuzz/seeds/{seeds}"));
+        }
+        if root().join("xtask/fuzz/seeds").join(name).is_dir() {
+            command.arg(format!("xtask/fuzz/seeds/{name}"));
         }
         if process::run(&mut command).is_err() {
             findings.push(name);
@@ -82,46 +89,7 @@ pub(crate) fn run(names: &[String], seconds: u64) -> Result<()> {
 }
 
 fn host() -> Result<String> {
-    let told = String::from_utf8(output(&mut program("rustc", "-vV"))?)?;
-    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).context("rustc does not tell its host")
-}
-
-/// Lays out what each target starts from: the corpus's small files, and the nodes in them.
-fn seeds(folder: &Path) -> Result<()> {
-    for (target, _) in TARGETS {
-        fs::create_dir_all(folder.join("seeds").join(target))?;
-    }
-    for text in corpus::splitters::texts()?.iter().filter(|text| text.len() as u64 <= SEED_BYTES_MAX) {
-        let name = Digest::of(text.as_bytes()).to_string();
-        fs::write(folder.join("seeds/splitters").join(name), text)?;
-    }
-    for case in corpus_data::cases(&corpus_data::unpack(&root())?)? {
-        for entry in fs::read_dir(case.join("persist"))? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if entry.metadata()?.len() > SEED_BYTES_MAX {
-                continue;
-            }
-            let file = fs::read(entry.path())?;
-            let seed = |target: &str, bytes: &[u8]| {
-                fs::write(folder.join("seeds").join(target).join(Digest::of(bytes).to_string()), bytes)
-            };
-            for (target, _) in TARGETS.iter().filter(|(_, file)| *file == name) {
-                seed(target, &file)?;
-            }
-            for node in nodes(file) {
-                seed("node", &node)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The texts of the nodes in a file, if it is one of a document store.
-fn nodes(file: Vec<u8>) -> Vec<Vec<u8>> {
-    let Ok(raw) = Text::decode(file).and_then(|text| RawJson::parse(&text)) else { return Vec::new() };
-    let value = raw.value();
-    let nodes = value.get("docstore/data").and_then(Value::as_object).into_iter().flatten();
-    nodes.map(|(_, node)| node.to_string().into_bytes()).collect()
+    let version = String::from_utf8(output(&mut program("rustc", "-vV"))?)?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc -vV names no host")
 }

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-
-use crate::process::{cargo, output};
+use support::process::{cargo, output};
 
 /// The packages of the workspace and everything they depend on.
 #[derive(Debug, Deserialize)]

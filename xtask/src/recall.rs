@@ -7,8 +7,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::interchange;
-use crate::process::{self, cargo, output};
+use support::process::{self, output};
+use support::root;
+use support::venv::LLAMA_INDEX;
+
+use crate::programs::Program;
 
 /// The package that has the model.
 const MODEL: &str = "wordllama==0.4.0.post1";
@@ -19,16 +22,23 @@ const ARCHIVE: &str = "--platform manylinux2014_x86_64 --implementation cp --pyt
 
 /// Measures and prints the table; with `check`, the README must have the same one.
 pub(crate) fn run(check: bool) -> Result<()> {
-    let model = model(&crate::root().join("target/recall"))?;
-    // Built as the tests are, so that after them only the example is left to compile.
-    let mut measure = cargo("run --quiet --all-features --example recall --");
-    let table = String::from_utf8(output(measure.arg(model))?)?;
-    print!("{table}");
-    if check {
-        let readme = fs::read_to_string(crate::root().join("README.md"))?;
-        compare(&readme, &table)?;
+    Program::RECALL.build()?;
+    match check {
+        true => compare(&root().join("README.md")),
+        false => measure().map(|table| print!("{table}")),
     }
-    Ok(())
+}
+
+/// Measures and prints the table, and demands that this document has the same one. The example must have been compiled.
+pub(crate) fn compare(document: &Path) -> Result<()> {
+    let table = measure()?;
+    print!("{table}");
+    has_table(&fs::read_to_string(document)?, &table)
+}
+
+fn measure() -> Result<String> {
+    let model = model(&root().join("target/recall"))?;
+    Ok(String::from_utf8(output(Program::RECALL.command()?.arg(model))?)?)
 }
 
 /// The folder with the model; it is downloaded if need be.
@@ -39,7 +49,7 @@ fn model(target: &Path) -> Result<PathBuf> {
         if part.exists() {
             fs::remove_dir_all(&part).with_context(|| format!("cannot remove {}", part.display()))?;
         }
-        let mut pip = Command::new(interchange::python()?);
+        let mut pip = Command::new(LLAMA_INDEX.python()?);
         pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", "--no-compile"]);
         pip.args(ARCHIVE.split_whitespace()).arg("--target").arg(&part).arg(MODEL);
         process::run(&mut pip).context("cannot download the model; once it is there, no network is needed any more")?;
@@ -49,7 +59,7 @@ fn model(target: &Path) -> Result<PathBuf> {
 }
 
 /// Demands that the README has this table.
-fn compare(readme: &str, table: &str) -> Result<()> {
+fn has_table(readme: &str, table: &str) -> Result<()> {
     ensure!(!table.trim().is_empty(), "nothing was measured");
     let same = format!("\n{}\n", readme.replace("\r\n", "\n")).contains(&format!("\n\n{}\n\n", table.trim()));
     ensure!(same, "README.md has another table under 'Finding'; this is what was measured:\n{}", table.trim());
@@ -63,7 +73,7 @@ mod tests {
     const TABLE: &str = "| recall | at 1 |\n|---|---|\n| `A` | 0.50 |\n";
 
     fn check(readme: &str, expected: bool) {
-        assert_eq!(compare(readme, TABLE).is_ok(), expected, "{readme}");
+        assert_eq!(has_table(readme, TABLE).is_ok(), expected, "{readme}");
     }
 
     #[test]
@@ -73,6 +83,6 @@ mod tests {
         check(&format!("Before.\n\n{}\nAfter.\n", TABLE.replace("0.50", "0.52")), false);
         check(&format!("Before.\n\n{TABLE}| `B` | 0.70 |\n\nAfter.\n"), false);
         check("Before.\n\n| recall | at 1 |\n|---|---|\n\nAfter.\n", false);
-        assert!(compare("Before.\n\n\n\nAfter.\n", "\n").is_err());
+        assert!(has_table("Before.\n\n\n\nAfter.\n", "\n").is_err());
     }
 }

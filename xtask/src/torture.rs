@@ -1,14 +1,16 @@
 //! `cargo xtask torture`: the checks that take long or need more than a stable toolchain. None stops the others.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use support::process::{self, cargo, minutes, output, probe, program};
 
 use crate::metadata::Metadata;
-use crate::process::{cargo, minutes, output, probe, program};
-use crate::{corpus_self_test, faults, features, fuzz, interchange_torture, process, tidy};
+use crate::programs::Program;
+use crate::{faults, features, fuzz, tidy};
 
 /// The crates whose memory accesses Miri watches.
 const MIRI: &str = "--package raw-json --package vectorstore-simple";
@@ -30,11 +32,12 @@ pub(crate) fn run(install: bool) -> Result<()> {
     let metadata = Metadata::load()?;
     let mut torture = Torture { install, table: Vec::new() };
     torture.check("features, also in pairs", || features::run(true));
-    torture.check("corpus self-test", corpus_self_test);
-    torture.check("LlamaIndex, both ways", interchange_torture);
-    torture.check("faults are noticed", || process::run(&mut faults::command("--self-test")?));
-    torture.check("faults", || process::run(&mut faults::command("--rounds 300 --write")?));
-    torture.check("faults on S3", || process::run(&mut faults::command("--on s3 --rounds 40 --write")?));
+    torture.check("corpus self-test", || run_program(Program::CORPUS, "--self-test 5000 --seed 2"));
+    torture.check("LlamaIndex, both ways", || run_program(Program::INTERCHANGE, "--from 10001 --seeds 2000"));
+    torture.check("differences are noticed", || run_program(Program::INTERCHANGE, "--from 10001 --self-test 500"));
+    torture.check("faults are noticed", || run_program(Program::FAULTS, "--self-test"));
+    torture.check("faults", || run_program(Program::FAULTS, "--rounds 300 --write"));
+    torture.check("faults on S3", || faults::run(words("--on s3 --rounds 40 --write")));
     torture.check("many random cases", || process::run(&mut properties(&metadata)?));
     torture.check("model of the commit", || {
         let mut command = cargo("test --release --package persist --test model -- --nocapture --test-threads=2");
@@ -65,6 +68,14 @@ pub(crate) fn run(install: bool) -> Result<()> {
         || process::run(&mut cargo(&format!("+{oldest} check --quiet --workspace --all-features"))),
     );
     torture.finish()
+}
+
+fn run_program(program: Program, arguments: &str) -> Result<()> {
+    program.run(&words(arguments))
+}
+
+fn words(text: &str) -> Vec<OsString> {
+    text.split_whitespace().map(OsString::from).collect()
 }
 
 /// Which crates must compile for which other platforms. A browser has no disks, so only what lies beside and below

@@ -1,9 +1,11 @@
 //! The rules about what the files of the repository say.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use support::root;
 
 use crate::metadata::{Metadata, Package};
 
@@ -16,6 +18,9 @@ pub(super) struct SourceFile {
 
 /// Folders of the root that hold no sources.
 const NO_SOURCES: [&str; 3] = [".git", "target", "storage"];
+
+/// The folders at the top level.
+const TOP_LEVEL: [&str; 6] = [".cargo", ".ci", "benches", "crates", "docs", "xtask"];
 
 /// What each manifest takes from the workspace's.
 const INHERITED: [&str; 4] = ["version", "edition", "rust-version", "license"];
@@ -45,12 +50,22 @@ fn visit(root: &Path, folder: &Path, files: &mut Vec<SourceFile>) -> Result<()> 
     Ok(())
 }
 
+/// Whoever lists the repository sees what it is made of: a new folder finds its place below one of these.
+pub(super) fn top_level(files: &[SourceFile]) -> Vec<String> {
+    let folders: BTreeSet<&str> = files.iter().filter_map(|file| Some(file.path.split_once('/')?.0)).collect();
+    let expected = BTreeSet::from(TOP_LEVEL);
+    let unknown = folders.difference(&expected).map(|name| format!("{name}/: no folder of the top level"));
+    let missing = expected.difference(&folders).map(|name| format!("{name}/: this folder of the top level is missing"));
+    unknown.chain(missing).collect()
+}
+
 /// Each crate explains itself, and takes from the workspace what is the same for all.
 pub(super) fn packages(metadata: &Metadata, files: &[SourceFile]) -> Vec<String> {
     let mut problems = Vec::new();
     for package in metadata.workspace() {
         let folder = package.folder().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let prefix = if package.is_crate() { format!("crates/{folder}") } else { folder.clone() };
+        let prefix =
+            package.folder().strip_prefix(root()).unwrap_or(package.folder()).to_string_lossy().replace('\\', "/");
         let text = |name: &str| text(files, &format!("{prefix}/{name}"));
         if folder != package.name {
             problems.push(format!("{prefix}: the folder and its package '{}' must share one name", package.name));
@@ -208,8 +223,18 @@ mod tests {
     }
 
     #[test]
+    fn the_top_level_has_its_folders_and_no_others() {
+        let mut files: Vec<_> = TOP_LEVEL.iter().map(|folder| file(&format!("{folder}/file"), "")).collect();
+        files.push(file("README.md", ""));
+        assert!(top_level(&files).is_empty());
+        files[1] = file("faults/src/lib.rs", "");
+        let missing = format!("{}/: this folder of the top level is missing", TOP_LEVEL[1]);
+        assert_eq!(top_level(&files), ["faults/: no folder of the top level", &missing]);
+    }
+
+    #[test]
     fn the_sources_are_found() {
-        let files = read(&crate::root()).unwrap();
+        let files = read(&root()).unwrap();
         let has = |path: &str| files.iter().any(|file| file.path == path);
         assert!(has("Cargo.toml") && has(".ci/run") && has("xtask/src/tidy/text.rs"));
         assert!(!files.iter().any(|file| file.path.starts_with("target/") || file.path.starts_with(".git/")));

@@ -1,0 +1,69 @@
+//! Times of several things that take turns, so that a slow moment of the machine meets all of them.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+/// How often ours and limits are measured.
+const ROUNDS: usize = 7;
+
+/// What is slower than this is measured once or twice only.
+const SLOW: Duration = Duration::from_secs(5);
+
+/// Something to measure: it returns what it took, without its preparation.
+pub(crate) type Work<'a> = Box<dyn FnMut() -> Result<Duration> + 'a>;
+
+/// Measures a function that needs no preparation.
+pub(crate) fn timed<T>(mut work: impl FnMut() -> Result<T>) -> impl FnMut() -> Result<Duration> {
+    move || {
+        let start = Instant::now();
+        let done = work()?;
+        let time = start.elapsed();
+        // What is thrown away is not part of the work.
+        drop(done);
+        Ok(time)
+    }
+}
+
+/// Lets all take turns, and returns the median of each. The first round of what is quick only warms up.
+pub(crate) fn in_turn<const N: usize>(mut works: [Work<'_>; N]) -> Result<[Duration; N]> {
+    let mut times: [Vec<Duration>; N] = std::array::from_fn(|_| Vec::new());
+    for _ in 0..=ROUNDS {
+        for (work, times) in works.iter_mut().zip(&mut times) {
+            let slow = times.iter().sum::<Duration>() > SLOW;
+            if !slow {
+                times.push(work()?);
+            }
+        }
+    }
+    Ok(times.map(|mut times| {
+        if times.len() > 2 {
+            times.remove(0);
+        }
+        times.sort_unstable();
+        times[times.len() / 2]
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_slow_is_measured_once_and_the_first_round_warms_up() {
+        let (mut quick, mut slow) = (0, 0);
+        let [a, b] = in_turn([
+            Box::new(|| {
+                quick += 1;
+                Ok(Duration::from_secs(if quick == 1 { 4 } else { 0 }))
+            }),
+            Box::new(|| {
+                slow += 1;
+                Ok(Duration::from_secs(60))
+            }),
+        ])
+        .unwrap();
+        assert_eq!((a, b), (Duration::ZERO, Duration::from_secs(60)));
+        assert_eq!((quick, slow), (ROUNDS + 1, 1));
+    }
+}

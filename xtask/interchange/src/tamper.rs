@@ -1,0 +1,105 @@
+//! Whether the comparison would notice: one value in the files or answers of a run is altered at random.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use colca::raw_json::{Dialect, RawJson, Text, Value, to_json};
+use corpus::alter;
+use support::Random;
+
+/// Alters one value, or none.
+pub(super) struct Tamper {
+    random: Random,
+    /// How many times files and answers pass untouched until it is done; `None` once it is, or if it never shall be.
+    wait: Option<usize>,
+    /// What was altered.
+    pub(super) done: Option<String>,
+}
+
+impl Tamper {
+    /// Leaves everything as it is.
+    pub(super) fn nothing() -> Self {
+        Self { random: Random::new(0), wait: None, done: None }
+    }
+
+    /// Alters what comes after so many chances.
+    pub(super) fn after(wait: usize, seed: u64) -> Self {
+        Self { random: Random::new(seed), wait: Some(wait), done: None }
+    }
+
+    /// One value in one of the files of a folder.
+    pub(super) fn with_files(&mut self, folder: &Path) -> Result<()> {
+        if !self.is_time() {
+            return Ok(());
+        }
+        let mut paths: Vec<_> = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.retain(|path| path.is_file());
+        paths.sort();
+        while !paths.is_empty() {
+            let path = paths.swap_remove(self.random.below(paths.len()));
+            let mut value = RawJson::parse(&Text::decode(fs::read(&path)?)?)?.value();
+            if let Some(change) = self.alter(&mut value) {
+                fs::write(&path, to_json(&value, Dialect::Ascii))?;
+                self.done = Some(format!("{}: {change}", path.display()));
+                return Ok(());
+            }
+        }
+        // Nothing here has a value, but what comes later may have.
+        self.wait = Some(0);
+        Ok(())
+    }
+
+    /// One value in one of the answers.
+    pub(super) fn with_answers(&mut self, answers: &mut [Value]) {
+        if !self.is_time() {
+            return;
+        }
+        let mut places: Vec<usize> = (0..answers.len()).filter(|&at| answers[at].get("ok").is_some()).collect();
+        while !places.is_empty() {
+            let at = places.swap_remove(self.random.below(places.len()));
+            if let Some(change) = self.alter(&mut answers[at]) {
+                self.done = Some(format!("answer {at}: {change}"));
+                return;
+            }
+        }
+        self.wait = Some(0);
+    }
+
+    fn is_time(&mut self) -> bool {
+        match self.wait {
+            Some(0) => {
+                self.wait = None;
+                true
+            }
+            Some(n) => {
+                self.wait = Some(n - 1);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Alters a scalar somewhere in the value and tells how, if there is one that can be altered.
+    fn alter(&mut self, value: &mut Value) -> Option<String> {
+        let n = leaves(value).len();
+        for _ in 0..n.min(10) {
+            let at = self.random.below(n);
+            let leaf = leaves(value).swap_remove(at);
+            let before = leaf.clone();
+            let change = alter(leaf, &mut self.random);
+            if *leaf != before {
+                return Some(change);
+            }
+        }
+        None
+    }
+}
+
+fn leaves(value: &mut Value) -> Vec<&mut Value> {
+    match value {
+        Value::Array(items) => items.iter_mut().flat_map(leaves).collect(),
+        Value::Object(entries) => entries.values_mut().flat_map(leaves).collect(),
+        leaf => vec![leaf],
+    }
+}
