@@ -178,6 +178,7 @@ pub async fn what_cannot_be_kept_changes_nothing(store: Arc<dyn ChatStore>) {
     let key = PyString::from("k");
     let failed = store.set_messages(&key, vec![ChatMessage::user("c"), bad.clone()]).await.unwrap_err();
     assert!(matches!(failed, Error::NotFinite { .. }), "{failed}");
-    assert!(store.add_message(&"new".into(), bad, None).await.is_err());
+    let failed = store.add_message(&"new".into(), bad, None).await.unwrap_err();
+    assert!(matches!(failed, Error::NotFinite { .. }), "{failed}");
     assert_eq!((texts(&*store, "k").await.as_str(), keys(&*store).await), ("a", vec!["k".to_owned()]));
 }

@@ -544,7 +544,8 @@ mod tests {
         assert_eq!(SimpleChatStore::from_dict(&store.to_dict()).unwrap().to_dict(), store.to_dict());
         assert_eq!(dump(&SimpleChatStore::from_dict(&load(BLOCKS).to_dict()).unwrap()), BLOCKS);
         assert_eq!(dump(&SimpleChatStore::new()), r#"{"store":{},"class_name":"SimpleChatStore"}"#);
-        assert!(SimpleChatStore::from_dict(&Value::Null).is_err());
+        let none = SimpleChatStore::from_dict(&Value::Null);
+        assert!(matches!(none, Err(Error::Damaged { .. })), "{none:?}");
     }
 
     #[test]

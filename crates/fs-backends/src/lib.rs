@@ -9,6 +9,9 @@ mod memory_files;
 mod object_fs;
 mod place;
 mod read_fs;
+#[cfg(test)]
+#[cfg(unix)]
+mod unprivileged;
 
 pub use error::{Error, Result};
 pub use local::LocalFs;

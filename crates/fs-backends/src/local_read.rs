@@ -229,23 +229,37 @@ mod tests {
         assert!(matches!(told, Err(Error::Failed { operation: "read", .. })));
     }
 
-    /// Nothing is passed over in silence. To an administrator nothing is forbidden.
+    /// Nothing is passed over in silence.
     #[cfg(unix)]
     #[test]
     fn what_may_not_be_looked_at_is_listed() {
         use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("in");
-        fs::create_dir_all(root.join("sub")).unwrap();
-        fs::write(root.join("a.txt"), "a").unwrap();
-        fs::set_permissions(&root, fs::Permissions::from_mode(0o400)).unwrap();
-        let administrator = fs::metadata(root.join("a.txt")).is_ok();
-        let place = LocalFs::new(&root);
-        let listing = block_on(place.list_files(true)).unwrap();
-        let read = block_on(place.read_file(Path::new("a.txt")));
-        fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
-        assert_eq!(names(&listing), ["a.txt"]);
-        assert!(administrator || (listing.unreadable.len() == 1 && read.is_err()), "{listing:?}");
+        crate::unprivileged::run(module_path!(), "what_may_not_be_looked_at_is_listed", || {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path().join("in");
+            fs::create_dir_all(root.join("sub")).unwrap();
+            fs::write(root.join("a.txt"), "a").unwrap();
+            fs::set_permissions(&root, fs::Permissions::from_mode(0o400)).unwrap();
+            let place = LocalFs::new(&root);
+            let listing = block_on(place.list_files(true));
+            let read = block_on(place.read_file(Path::new("a.txt")));
+            fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
+            let listing = listing.unwrap();
+            assert_eq!(names(&listing), ["a.txt"]);
+            assert_eq!(listing.unreadable.len(), 1, "{listing:?}");
+            let (folder, why) = &listing.unreadable[0];
+            assert_eq!(folder, Path::new("sub"));
+            check_denied(why, "list", "sub");
+            check_denied(&read.unwrap_err(), "read", "a.txt");
+        });
+    }
+
+    #[cfg(unix)]
+    fn check_denied(error: &Error, expected_operation: &str, expected_name: &str) {
+        let Error::Failed { operation, name, source, .. } = error else { panic!("{error:?}") };
+        assert_eq!((*operation, name.as_str()), (expected_operation, expected_name));
+        let cause = source.downcast_ref::<io::Error>().unwrap();
+        assert_eq!(cause.kind(), io::ErrorKind::PermissionDenied, "{error:?}");
     }
 
     #[test]

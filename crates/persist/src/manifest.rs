@@ -112,6 +112,8 @@ impl Manifest {
 
     /// Reads a manifest, trusting nothing in it.
     fn parse(generation: u64, bytes: &[u8], limits: &Limits) -> Result<Self, String> {
+        #[cfg(test)]
+        PARSED.set(PARSED.get() + 1);
         #[derive(Deserialize)]
         struct Format {
             colca: u32,
@@ -203,6 +205,12 @@ pub(crate) async fn read_manifest(fs: &dyn PersistFs, generation: u64, limits: &
 pub(crate) fn parse_manifest(fs: &dyn PersistFs, generation: u64, text: &[u8], limits: &Limits) -> Result<Manifest> {
     let name = own_path(&manifest_name(generation));
     Manifest::parse(generation, text, limits).map_err(|problem| Error::Manifest { place: fs.location(), name, problem })
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many manifests this thread has parsed.
+    pub(crate) static PARSED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]

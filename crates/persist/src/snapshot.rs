@@ -313,3 +313,35 @@ impl<'a> Snapshot<'a> {
 fn unversioned(entry: &FileEntry) -> FileInfo {
     FileInfo { name: entry.name.clone(), size: entry.size, version: None, modified: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryFs;
+    use crate::manifest::PARSED;
+    use pollster::block_on;
+
+    /// Each file that another program has touched makes a reader look at the manifest again.
+    #[test]
+    fn a_manifest_that_is_unchanged_is_parsed_once() {
+        const COUNT: usize = 100;
+        let entry = |n| format!(r#"{{"name": "{n}.json", "size": 1, "digest": "{}"}}"#, Digest::of(b"x"));
+        let entries: Vec<String> = (0..COUNT).map(entry).collect();
+        let manifest = format!(
+            r#"{{"colca": 1, "generation": 1, "commit": "c", "parent": null, "files": [{}]}}"#,
+            entries.join(",")
+        );
+        let place = MemoryFs::new();
+        place.put(".colca/1.json", manifest);
+        place.put(".colca/1.published", "");
+        PARSED.set(0);
+        block_on(async {
+            let mut snapshot = Snapshot::take(&place, ReadOptions::default()).await.unwrap();
+            for file in snapshot.files() {
+                assert!(snapshot.read(&file.name).await.unwrap().is_none());
+            }
+            assert_eq!(snapshot.findings().len(), COUNT);
+        });
+        assert_eq!(PARSED.get(), 1);
+    }
+}

@@ -191,7 +191,7 @@ fn no_manifest_is_made_that_readers_refuse() {
 
 /// Each file that another program has touched makes a reader look at the manifest again.
 #[test]
-fn many_files_are_read_in_time() {
+fn as_many_files_are_read_as_a_manifest_may_name() {
     let place = MemoryFs::new();
     let entry = |n| format!(r#"{{"name": "{n}.json", "size": 1, "digest": "{}"}}"#, Digest::of(b"x"));
     let entries: Vec<String> = (0..Limits::default().files).map(entry).collect();

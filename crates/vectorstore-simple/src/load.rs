@@ -102,6 +102,8 @@ fn vectors(scanner: &mut Scanner<'_>) -> Result<(Vectors, HashSet<PyString>), Js
 /// Reads an embedding as Python does, which converts what can be to floats. Tells whether it is a list of finite
 /// numbers.
 fn read_row(scanner: &mut Scanner<'_>, row: &mut Vec<f64>) -> Result<bool, JsonError> {
+    #[cfg(test)]
+    visits::add(1);
     row.clear();
     if scanner.kind()? != Kind::Array {
         return scanner.skip().map(|_| false);
@@ -127,6 +129,8 @@ impl Vectors {
         Scanner::new(text).object(|key, scanner| {
             if key == EMBEDDINGS && scanner.kind()? == Kind::Object {
                 scanner.object(|id, scanner| {
+                    #[cfg(test)]
+                    visits::add(1);
                     if irregular.contains(&id) {
                         self.set_aside(id, own(&scanner.raw()?));
                     }
@@ -174,4 +178,49 @@ fn metadata(scanner: &mut Scanner<'_>) -> Result<MetadataDict, JsonError> {
         Ok::<_, JsonError>(())
     })?;
     Ok(MetadataDict(Some(entries)))
+}
+
+/// How many embeddings were looked at on this thread: read, read again, or kept when others went.
+#[cfg(test)]
+pub(crate) mod visits {
+    use std::cell::Cell;
+
+    thread_local! {
+        static COUNT: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(crate) fn add(count: usize) {
+        COUNT.set(COUNT.get() + count);
+    }
+
+    /// How many since this was asked last.
+    pub(crate) fn take() -> usize {
+        COUNT.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COUNT: usize = 100;
+
+    fn load(rows: impl Iterator<Item = (usize, Vec<f64>)>) -> State {
+        let rows: Vec<String> = rows.map(|(id, row)| format!("\"n{id}\": {row:?}")).collect();
+        State::load(&Text::from(format!("{{\"embedding_dict\": {{{}}}}}", rows.join(", ")))).unwrap()
+    }
+
+    #[test]
+    fn embeddings_are_looked_at_as_often_as_there_are_passes() {
+        visits::take();
+        // Most are of another length than the first, and are read in a second pass.
+        let mut state = load((0..COUNT).map(|i| (i, vec![0.5; i % 7])));
+        assert_eq!((state.vectors.len(), visits::take()), (COUNT, 2 * COUNT));
+        let ids = (0..COUNT).map(|i| format!("n{i}").as_str().into()).collect::<HashSet<PyString>>();
+        state.remove(&ids);
+        assert_eq!((state.vectors.len(), visits::take()), (0, COUNT));
+        // Each id comes twice, and all that are left are gathered once.
+        let state = load((0..2 * COUNT).map(|i| (i % COUNT, vec![0.5])));
+        assert_eq!((state.vectors.len(), visits::take()), (COUNT, 3 * COUNT));
+    }
 }

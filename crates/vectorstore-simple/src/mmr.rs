@@ -33,16 +33,35 @@ struct Probes<'a> {
     query: Probe,
     /// What was picked and counts.
     picked: Vec<Probe>,
+    /// How many similarities were found, true ones and approximations.
+    #[cfg(test)]
+    comparisons: std::cell::Cell<usize>,
 }
 
-impl Probes<'_> {
+impl<'a> Probes<'a> {
+    fn new(state: &'a State, embedding: &[f64]) -> Self {
+        Self {
+            state,
+            query: Probe::new(embedding),
+            picked: Vec::new(),
+            #[cfg(test)]
+            comparisons: Default::default(),
+        }
+    }
+
     fn about(&self, at: usize, probe: &Probe) -> Approximation {
         let mode = self.state.similarity;
-        let exact = || self.exact(at, probe);
-        self.state.vectors.approximation(at, probe, mode).unwrap_or_else(exact)
+        let Some(approximation) = self.state.vectors.approximation(at, probe, mode) else {
+            return self.exact(at, probe);
+        };
+        #[cfg(test)]
+        self.comparisons.update(|n| n + 1);
+        approximation
     }
 
     fn exact(&self, at: usize, probe: &Probe) -> Approximation {
+        #[cfg(test)]
+        self.comparisons.update(|n| n + 1);
         Approximation { value: self.state.vectors.similarity(at, probe, self.state.similarity), error: 0.0 }
     }
 
@@ -77,7 +96,10 @@ impl Mmr {
         embedding: &[f64],
         limit: usize,
     ) -> Vec<(usize, f64)> {
-        let mut probes = Probes { state, query: Probe::new(embedding), picked: Vec::new() };
+        self.pick_by(&mut Probes::new(state, embedding), candidates, limit)
+    }
+
+    fn pick_by(&self, probes: &mut Probes<'_>, candidates: &[usize], limit: usize) -> Vec<(usize, f64)> {
         let candidate =
             |&at| Candidate { at, similarity: probes.about(at, &probes.query), overlap: None, compared: NOTHING };
         let all = candidates.iter().map(candidate);
@@ -85,7 +107,7 @@ impl Mmr {
             all.partition(|candidate| candidate.similarity.value.is_finite());
         let mut picks = Vec::new();
         while picks.len() < limit
-            && let Some((best, score)) = self.best(&mut rest, &probes)
+            && let Some((best, score)) = self.best(&mut rest, probes)
         {
             // In order, since of equal scores the first wins.
             let Candidate { at, .. } = rest.remove(best);
@@ -96,7 +118,7 @@ impl Mmr {
             if self.penalty == MmrPenalty::LastPick {
                 probes.picked.clear();
             }
-            probes.picked.push(Probe::new(&state.vectors.numbers_at(at).unwrap_or_default()));
+            probes.picked.push(Probe::new(&probes.state.vectors.numbers_at(at).unwrap_or_default()));
             let last = probes.picked.last().unwrap_or(&probes.query);
             for candidate in &mut rest {
                 let overlap = probes.about(candidate.at, last);
@@ -142,5 +164,29 @@ impl Mmr {
             value: t * candidate.similarity.value - rest * penalty.value,
             error: t.abs() * candidate.similarity.error + rest.abs() * penalty.error,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Copies score the same, so that the true similarities of all that is left are asked for at each pick.
+    #[test]
+    fn copies_are_not_compared_with_every_pick_each_time() {
+        const COUNT: usize = 100;
+        let mut state = State::default();
+        for at in 0..COUNT {
+            state.vectors.set(at.to_string().as_str().into(), &[0.1; 64]);
+        }
+        let candidates: Vec<usize> = (0..COUNT).collect();
+        let mut probes = Probes::new(&state, &[0.2; 64]);
+        let mmr = Mmr { threshold: 0.5, penalty: MmrPenalty::AllPicks };
+        let picks = mmr.pick_by(&mut probes, &candidates, COUNT);
+        assert!(picks.iter().map(|(at, _)| *at).eq(candidates));
+        // Each with the query, and with each that was picked before it.
+        let pairs = COUNT + COUNT * (COUNT - 1) / 2;
+        // An approximation and the true similarity of each pair.
+        assert_eq!(probes.comparisons.get(), 2 * pairs);
     }
 }

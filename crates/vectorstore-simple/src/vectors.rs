@@ -91,6 +91,8 @@ impl Vectors {
 
     /// Keeps the nodes that `keep` wants, and only the rows that belong to a node. One pass.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&PyString) -> bool) {
+        #[cfg(test)]
+        crate::load::visits::add(self.len());
         self.slots.retain(|id, _| keep(id));
         let mut rows = Vec::with_capacity(self.len());
         for slot in self.slots.values_mut() {

@@ -154,7 +154,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(Temporary::create(dir.path(), None).unwrap());
         let (temporary, _) = Temporary::create(dir.path(), None).unwrap();
-        assert!(temporary.rename(&dir.path().join("no folder/1")).is_err());
+        let renamed = temporary.rename(&dir.path().join("no folder/1"));
+        assert_eq!(renamed.unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -89,6 +89,18 @@ impl PersistFs for TempPlace {
 
 const ALL: u64 = u64::MAX;
 
+/// The cause of a failure of this operation on this name.
+#[track_caller]
+fn cause<T: std::fmt::Debug>(result: Result<T>, operation: &str, name: &str) -> io::Error {
+    match result {
+        Err(Error::Failed { operation: failed, name: of, source, .. }) => {
+            assert_eq!((failed, of.as_str()), (operation, name), "{source}");
+            *source.downcast().unwrap()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Readers must not see half of a hint, and nobody cleans up after a write that failed.
 #[test]
 fn a_write_that_fails_leaves_what_was_there() {
@@ -214,14 +226,18 @@ fn folders_are_not_mistaken_for_files() {
     let temp = TempPlace::with(&[("a.json", "1")]);
     fs::create_dir(temp.path("docstore.json")).unwrap();
     assert_eq!(block_on(temp.place.list(Folder::Published)).unwrap().len(), 1);
-    assert!(block_on(temp.place.read("docstore.json", ALL)).is_err());
-    assert!(block_on(temp.place.delete("docstore.json")).is_err());
+    let read = block_on(temp.place.read("docstore.json", ALL));
+    assert_eq!(cause(read, "read", "docstore.json").to_string(), "it is no regular file");
+    let refusal = if cfg!(target_os = "linux") { io::ErrorKind::IsADirectory } else { io::ErrorKind::PermissionDenied };
+    let deleted = block_on(temp.place.delete("docstore.json"));
+    assert_eq!(cause(deleted, "delete", "docstore.json").kind(), refusal);
+    let in_the_way = "something that is no file has that name";
     let staged = block_on(temp.place.stage(".colca/x-0", "docstore.json", Content::from("new"), Durability::Full));
-    assert!(matches!(&staged, Err(Error::Failed { name, .. }) if name == "docstore.json"), "{staged:?}");
+    assert_eq!(cause(staged, "write", "docstore.json").to_string(), in_the_way);
     temp.stage(".colca/x-0", "new");
     for expected in [Expected::Absent, Expected::Anything] {
-        let failed = block_on(temp.place.publish(".colca/x-0", "docstore.json", &expected));
-        assert!(matches!(failed, Err(Error::Failed { operation: "replace", .. })));
+        let published = block_on(temp.place.publish(".colca/x-0", "docstore.json", &expected));
+        assert_eq!(cause(published, "replace", "docstore.json").to_string(), in_the_way);
     }
 }
 
@@ -244,18 +260,19 @@ fn links_are_replaced_and_not_followed() {
     assert_eq!(fs::read(temp.dir.path().join("elsewhere")).unwrap(), b"theirs");
 }
 
-/// Otherwise the commit is made, and nobody can publish it. To an administrator nothing is forbidden.
+/// Otherwise the commit is made, and nobody can publish it.
 #[cfg(unix)]
 #[test]
 fn a_folder_that_may_not_be_written_is_told_before_the_commit() {
     use std::os::unix::fs::PermissionsExt;
-    let temp = TempPlace::new();
-    block_on(temp.place.abilities()).unwrap();
-    fs::set_permissions(temp.place.root(), fs::Permissions::from_mode(0o500)).unwrap();
-    let administrator = fs::write(temp.path("x"), "").is_ok();
-    let told = block_on(temp.place.abilities());
-    fs::set_permissions(temp.place.root(), fs::Permissions::from_mode(0o700)).unwrap();
-    assert!(administrator || told.is_err_and(|e| e.to_string().starts_with("cannot write to \".\" in ")));
+    crate::unprivileged::run(module_path!(), "a_folder_that_may_not_be_written_is_told_before_the_commit", || {
+        let temp = TempPlace::new();
+        block_on(temp.place.abilities()).unwrap();
+        fs::set_permissions(temp.place.root(), fs::Permissions::from_mode(0o500)).unwrap();
+        let abilities = block_on(temp.place.abilities());
+        fs::set_permissions(temp.place.root(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(cause(abilities, "write to", ".").kind(), io::ErrorKind::PermissionDenied);
+    });
 }
 
 /// It could lead to a disk that is missing: a file that is not read is written over one day.
@@ -353,16 +370,20 @@ fn pipes_are_neither_listed_nor_read() {
     let made = std::process::Command::new("mkfifo").arg(temp.path("a.json")).status().unwrap();
     assert!(made.success());
     assert_eq!(block_on(temp.place.list(Folder::Published)).unwrap(), []);
-    assert!(block_on(temp.place.read("a.json", ALL)).is_err());
+    let read = block_on(temp.place.read("a.json", ALL));
+    assert_eq!(cause(read, "read", "a.json").to_string(), "it is no regular file");
 }
 
 #[test]
 fn a_file_in_the_way_of_the_folder_is_an_error() {
     let temp = TempPlace::with(&[("file", "x")]);
     let place = LocalFs::new(temp.path("file/sub"));
-    assert!(block_on(place.write(".colca/x-0", Content::from("1"), Durability::Full)).is_err());
-    assert!(block_on(place.lock(Duration::ZERO)).is_err());
-    assert!(block_on(place.list(Folder::Published)).is_err());
+    let written = block_on(place.write(".colca/x-0", Content::from("1"), Durability::Full));
+    let locked = block_on(place.lock(Duration::ZERO));
+    let listed = block_on(place.list(Folder::Published));
+    for cause in [cause(written, "write", ".colca/x-0"), cause(locked, "lock", ".colca"), cause(listed, "list", ".")] {
+        assert_eq!(cause.kind(), io::ErrorKind::NotADirectory);
+    }
 }
 
 /// Readers may have no right to write, and the folder may lie on a read-only disk.

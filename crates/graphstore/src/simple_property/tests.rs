@@ -464,7 +464,8 @@ fn dicts_round_trip() {
     let store = load(SMALL);
     assert_eq!(dump(&SimplePropertyGraphStore::from_dict(&store.to_dict()).unwrap()), SMALL);
     assert_eq!(dump(&SimplePropertyGraphStore::new()), r#"{"nodes":{},"relations":{},"triplets":[]}"#);
-    assert!(SimplePropertyGraphStore::from_dict(&Value::Null).is_err());
+    let none = SimplePropertyGraphStore::from_dict(&Value::Null);
+    assert!(matches!(none, Err(Error::DamagedPropertyGraph { .. })), "{none:?}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ use vectorstore_simple::SimpleVectorStore;
 
 use crate::models::{self, KINDS, TestEmbedder};
 use crate::tree::Words;
+use crate::with_causes;
 
 /// Counts the writes of all stores, and fails at one of them.
 #[derive(Debug, Clone)]
@@ -44,6 +45,14 @@ impl Fault {
         self.writes.store(0, Ordering::SeqCst);
         self.at.store(n, Ordering::SeqCst);
     }
+}
+
+/// Returns true if it failed. Nothing but the fault makes it fail.
+pub(crate) fn is_cut<T>(done: indices::Result<T>) -> bool {
+    let Err(error) = done else { return false };
+    let told = with_causes(&error);
+    assert!(told.contains("the line is cut"), "{told}");
+    true
 }
 
 #[derive(Debug)]
@@ -82,7 +91,11 @@ pub(crate) struct FailingVectors(pub(crate) SimpleVectorStore, pub(crate) Fault)
 impl FailingVectors {
     fn check(&self) -> vectorstore::Result<()> {
         match self.1.strikes() {
-            true => Err(vectorstore::Error::MissingQueryEmbedding),
+            true => Err(vectorstore::Error::Backend {
+                store: "a failing store".to_owned(),
+                operation: "write",
+                source: "the line is cut".into(),
+            }),
             false => Ok(()),
         }
     }
@@ -189,7 +202,7 @@ async fn check(done: &[(&str, usize)], operation: impl AsyncFn(&Index) -> indice
             let stores = Stores::new();
             let index = stores.index(kind).await;
             stores.fault.arm(n);
-            let failed = operation(&index).await.is_err();
+            let failed = is_cut(operation(&index).await);
             stores.fault.arm(usize::MAX);
             let found = stores.found().await;
             assert!(found == before || found == texts(done), "{kind}, write {n}: {found:?}");
@@ -233,7 +246,7 @@ fn dropping_that_fails_can_be_repeated() {
                 let stores = Stores::new();
                 let index = stores.index(kind).await;
                 stores.fault.arm(n);
-                let failed = index.drop_index().await.is_err();
+                let failed = is_cut(index.drop_index().await);
                 stores.fault.arm(usize::MAX);
                 index.drop_index().await.unwrap();
                 assert_eq!(stores.counts().await, (0, 0), "{kind}, write {n}");
@@ -248,12 +261,20 @@ fn dropping_that_fails_can_be_repeated() {
 /// Something that needs the models of an index.
 async fn change(index: &Index, kind: &str, models: (TestEmbedder, Words), n: usize) -> bool {
     let with_models = index.clone().with_embedder(models.0.clone()).with_llm(models.1.clone());
-    match n {
-        0 => with_models.insert(version("d", 1)).await.is_ok(),
-        1 => with_models.update_ref_doc(version("a", 2)).await.is_ok(),
-        2 => with_models.refresh_ref_docs(versions([1, 2, 2])).await.is_ok(),
-        3 => with_models.delete_ref_doc("c").await.is_ok(),
-        _ => models::build(index.storage_context(), kind, "w", models, versions([1, 2, 3])).await.is_ok(),
+    let done = match n {
+        0 => with_models.insert(version("d", 1)).await,
+        1 => with_models.update_ref_doc(version("a", 2)).await.map(drop),
+        2 => with_models.refresh_ref_docs(versions([1, 2, 2])).await.map(drop),
+        3 => with_models.delete_ref_doc("c").await.map(drop),
+        _ => models::build(index.storage_context(), kind, "w", models, versions([1, 2, 3])).await.map(drop),
+    };
+    match done {
+        Ok(()) => true,
+        Err(e) => {
+            let told = with_causes(&e);
+            assert!(told.ends_with(": the model is out of order"), "{told}");
+            false
+        }
     }
 }
 
@@ -289,7 +310,11 @@ fn nodes_of_another_dimension_change_nothing() {
         let node = |id: &str, embedding: &[f64]| Node::text(id).with_id(id).with_embedding(embedding);
         let built = VectorStoreIndex::builder(&ctx).from_nodes(vec![node("a", &[1.0, 2.0])]).await.unwrap();
         let before = ctx.to_dict().unwrap();
-        assert!(built.insert_nodes(vec![node("b", &[1.0, 2.0]), node("c", &[1.0])]).await.is_err());
+        let failed = built.insert_nodes(vec![node("b", &[1.0, 2.0]), node("c", &[1.0])]).await.unwrap_err();
+        assert_eq!(
+            with_causes(&failed),
+            "node 'c' has an embedding of 1 numbers, the store has 2; embed all nodes with the same model"
+        );
         assert_eq!(ctx.to_dict().unwrap(), before);
     });
 }
@@ -335,8 +360,12 @@ fn embeddings_that_are_none_change_nothing() {
                 assert_eq!(std::error::Error::source(&error).unwrap().to_string(), expected);
             }
             let given = vec![version("a", 2), version("b", 2).with_embedding([1.0])];
-            index.refresh_ref_docs(given.clone()).await.unwrap_err();
-            build("w").from_documents(given).await.unwrap_err();
+            let refreshed = index.refresh_ref_docs(given.clone()).await.unwrap_err();
+            let built = build("w").from_documents(given).await.unwrap_err();
+            for error in [refreshed, built] {
+                let expected = "has an embedding of 1 numbers, the store has 2; embed all nodes with the same model";
+                assert!(error.to_string().ends_with(expected), "{error}");
+            }
             assert_eq!(ctx.to_dict().unwrap(), before);
         }
     });

@@ -56,6 +56,12 @@ fn index_store(json: &str) -> StorageContext {
     block_on(StorageContext::open(place)).unwrap()
 }
 
+/// The message of an error and those of all its causes.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 fn message<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     result.unwrap_err().to_string()
 }
@@ -161,7 +167,10 @@ fn ids_and_summaries_change_here_and_in_the_store() {
     let stored = block_on(ctx.index_store().index_structs()).unwrap();
     assert_eq!(stored.iter().map(|s| s.index_id.to_string()).collect::<Vec<_>>(), ["y", "z"]);
     assert_eq!(stored[1].summary, Some("about x".into()));
-    assert!(block_on(index.set_index_id("y")).is_err());
+    assert_eq!(
+        message(block_on(index.set_index_id("y"))),
+        "index 'y' is already in collection 'index_store/data'; choose another id or delete it first"
+    );
     assert_eq!(index.index_id(), "z");
 }
 

@@ -6,15 +6,20 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use indices::{
-    Embedder, Llm, OpenAi, OpenAiError, QueryEngineExt, ResponseMode, SummaryIndex, VectorStoreIndex,
-    load_index_from_storage,
+    Embedder, Llm, ModelError, OpenAi, OpenAiError, QueryEngineExt, ResponseMode, ServedModel, SummaryIndex,
+    VectorStoreIndex, load_index_from_storage,
 };
 use raw_json::{RawJson, Value};
+use rustls_platform_verifier::Verifier;
 use schema::Node;
 use storage_context::StorageContext;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
 use tracing::field::{Field, Visit};
 
 use crate::server::{End, Reply, Request, Server};
+use crate::with_causes;
 
 const KEY: &str = "sk-llama-4711";
 
@@ -40,30 +45,76 @@ fn embeddings(request: &Request) -> Reply {
     Reply::json(format!(r#"{{"object": "list", "data": [{}]}}"#, items.collect::<Vec<_>>().join(", ")))
 }
 
-/// The message with all its causes, and the debug form.
-fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut told = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        write!(told, ": {cause}").unwrap();
-        source = cause.source();
+/// The error of the service, at `URL` instead of where this server was. No form of it shows the key.
+fn openai_error(error: &ModelError, server: &Server) -> OpenAiError {
+    let (shown, debug) = (with_causes(&**error), format!("{error:?}"));
+    assert!(!shown.contains(KEY) && !debug.contains(KEY), "{shown} {debug}");
+    let mut error = error.downcast_ref::<OpenAiError>().unwrap_or_else(|| panic!("{debug}")).clone();
+    match &mut error {
+        OpenAiError::Connection { service, .. }
+        | OpenAiError::Timeout { service, .. }
+        | OpenAiError::Status { service, .. }
+        | OpenAiError::Answer { service, .. } => service.url = service.url.replace(&server.url, "URL"),
+        other => panic!("{other:?}"),
     }
-    told
+    error
 }
 
-/// Embeds two texts with a server that does this. Returns the error and how often the server was asked.
-async fn fails(replies: Vec<Reply>) -> (String, usize) {
+/// How often the server is asked before this is returned.
+fn attempts(error: &OpenAiError) -> usize {
+    match error {
+        OpenAiError::Connection { attempts, .. }
+        | OpenAiError::Timeout { attempts, .. }
+        | OpenAiError::Status { attempts, .. } => *attempts as usize,
+        _ => 1,
+    }
+}
+
+fn tiny() -> ServedModel {
+    ServedModel { model: "tiny".into(), url: "URL/embeddings".into() }
+}
+
+fn status(status: u16, message: &str, attempts: u32) -> OpenAiError {
+    OpenAiError::Status { service: tiny(), status, message: message.into(), attempts }
+}
+
+/// Checks that the connection failed for this reason. What the HTTP library was doing comes before it.
+#[track_caller]
+fn check_connection(error: &OpenAiError, expected: &ServedModel, cause: &str, expected_attempts: u32) {
+    let OpenAiError::Connection { service, problem, attempts } = error else { panic!("{error:?}") };
+    assert_eq!((service, *attempts), (expected, expected_attempts), "{error:?}");
+    assert!(problem.ends_with(cause), "{error:?}");
+}
+
+/// What the system says of a connection that was reset.
+fn reset() -> String {
+    let code = if cfg!(windows) {
+        10_054
+    } else if cfg!(target_os = "linux") {
+        104
+    } else {
+        54
+    };
+    std::io::Error::from_raw_os_error(code).to_string()
+}
+
+fn unusable(problem: &str) -> OpenAiError {
+    OpenAiError::Answer { service: tiny(), status: 200, problem: problem.into(), excerpt: String::new() }
+}
+
+/// Embeds two texts with a server that does this. Returns the error, which says how often the server was asked.
+async fn fails(replies: Vec<Reply>) -> OpenAiError {
     let server = Server::with(replies).await;
     let error = service(&server.url).embedder("tiny").unwrap().embed_texts(&texts(2)).await.unwrap_err();
-    let (shown, debug) = (told(&*error), format!("{error:?}"));
-    assert!(!shown.contains(KEY) && !debug.contains(KEY), "{shown} {debug}");
-    assert!(error.downcast_ref::<OpenAiError>().is_some());
-    (shown.replace(&server.url, "URL"), server.requests().len())
+    let error = openai_error(&error, &server);
+    assert_eq!(server.requests().len(), attempts(&error), "{error:?}");
+    error
 }
 
-async fn check(replies: Vec<Reply>, expected: &str, attempts: usize) {
+async fn check(replies: Vec<Reply>, expected: OpenAiError, message: &str) {
     let found = fails(replies.clone()).await;
-    assert_eq!(found, (expected.to_owned(), attempts), "{replies:?}");
+    assert_eq!(found, expected, "{replies:?}");
+    assert_eq!(found.to_string(), message, "{replies:?}");
 }
 
 #[tokio::test]
@@ -109,17 +160,19 @@ async fn requests_say_what_is_wanted() {
 
 #[tokio::test]
 async fn what_passes_is_tried_again_and_again_in_bounds() {
-    let busy = Reply::Answer(503, "", String::new());
-    let after = " after 4 attempts";
     let at = "the model 'tiny' at URL/embeddings";
-    check(vec![busy.clone()], &format!("{at} answered 503{after}: nothing"), 4).await;
+    let busy = Reply::Answer(503, "", String::new());
+    check(vec![busy], status(503, "nothing", 4), &format!("{at} answered 503 after 4 attempts: nothing")).await;
     let limited = Reply::Answer(429, "retry-after: 0\r\n", r#"{"error": {"message": "slow down"}}"#.to_owned());
     let advice = "; take fewer requests at a time, or check the quota";
-    check(vec![limited], &format!("{at} answered 429{after}: slow down{advice}"), 4).await;
-    for broken in [Reply::Reset, Reply::Truncated(r#"{"data": ["#.to_owned())] {
-        let (error, attempts) = fails(vec![broken]).await;
-        assert!(error.starts_with(&format!("{at} cannot be reached{after}: ")), "{error}");
-        assert_eq!(attempts, 4);
+    let message = format!("{at} answered 429 after 4 attempts: slow down{advice}");
+    check(vec![limited], status(429, "slow down", 4), &message).await;
+    let truncated = Reply::Truncated(r#"{"data": ["#.to_owned());
+    let cut_off = "end of file before message length reached".to_owned();
+    for (broken, cause) in [(Reply::Reset, reset()), (truncated, cut_off)] {
+        let error = fails(vec![broken]).await;
+        check_connection(&error, &tiny(), &cause, 4);
+        assert!(error.to_string().starts_with(&format!("{at} cannot be reached after 4 attempts: ")), "{error}");
     }
 }
 
@@ -136,35 +189,40 @@ async fn what_passes_does_no_harm() {
 async fn what_lasts_is_asked_once() {
     let at = "the model 'tiny' at URL/embeddings";
     let echo = format!(r#"{{"error": {{"message": "Incorrect API key provided: {KEY}."}}}}"#);
-    let refused = Reply::Answer(401, "", echo);
-    check(vec![refused], &format!("{at} answered 401: Incorrect API key provided: [hidden].; check the key"), 1).await;
+    let hidden = "Incorrect API key provided: [hidden].";
+    let message = format!("{at} answered 401: {hidden}; check the key");
+    check(vec![Reply::Answer(401, "", echo)], status(401, hidden, 1), &message).await;
     let spent = r#"{"error": {"message": "quota", "type": "insufficient_quota", "code": "insufficient_quota"}}"#;
-    let advice = "; take fewer requests at a time, or check the quota";
-    check(vec![Reply::Answer(429, "", spent.to_owned())], &format!("{at} answered 429: quota{advice}"), 1).await;
+    let message = format!("{at} answered 429: quota; take fewer requests at a time, or check the quota");
+    check(vec![Reply::Answer(429, "", spent.to_owned())], status(429, "quota", 1), &message).await;
     let page = format!("<html>\n <body>Not found: Bearer {KEY}</body>\n</html>{}", "x".repeat(100_000));
-    let (error, attempts) = fails(vec![Reply::Answer(404, "", page.clone())]).await;
-    let start = format!("{at} answered 404: <html> <body>Not found: Bearer [hidden]</body> </html>xxx");
-    assert!(error.starts_with(&start) && error.len() < 600, "{error}");
-    assert_eq!(attempts, 1);
-    let unusable = format!("{at} answered 200 with something unusable: ");
-    let (error, attempts) = fails(vec![Reply::json(page)]).await;
-    let start =
-        format!("{unusable}it is no JSON: expected a value at line 1 column 1 (byte 0); it begins: <html> <body>");
-    assert!(error.starts_with(&start) && error.len() < 600, "{error}");
-    assert_eq!(attempts, 1);
+    let error = fails(vec![Reply::Answer(404, "", page.clone())]).await;
+    let OpenAiError::Status { status: 404, message, attempts: 1, .. } = &error else { panic!("{error:?}") };
+    assert!(message.starts_with("<html> <body>Not found: Bearer [hidden]</body> </html>xxx"), "{message}");
+    assert!(error.to_string().starts_with(&format!("{at} answered 404: {}", &message[..60])), "{error}");
+    assert!(error.to_string().len() < 600, "{error}");
+    let error = fails(vec![Reply::json(page)]).await;
+    let OpenAiError::Answer { status: 200, problem, excerpt, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(problem, "it is no JSON: expected a value at line 1 column 1 (byte 0)");
+    assert!(excerpt.starts_with("<html> <body>Not found: Bearer [hidden]</body>"), "{excerpt}");
+    let unfit = format!("{at} answered 200 with something unusable: ");
+    assert_eq!(error.to_string(), format!("{unfit}{problem}; it begins: {excerpt}"));
+    assert!(error.to_string().len() < 600, "{error}");
     let moved = Reply::Answer(307, "location: /v2/embeddings\r\n", String::new());
-    check(vec![moved], &format!("{at} answered 307: nothing; give the URL that it redirects to"), 1).await;
-    check(vec![Reply::json(r#"{"error": "no such model"}"#)], &format!("{unusable}no such model"), 1).await;
-    let two = |embeddings: &str| vec![Reply::json(format!(r#"{{"data": [{embeddings}]}}"#))];
+    let message = format!("{at} answered 307: nothing; give the URL that it redirects to");
+    check(vec![moved], status(307, "nothing", 1), &message).await;
+    let check_unusable = async |body: &str, problem: &str| {
+        check(vec![Reply::json(body)], unusable(problem), &format!("{unfit}{problem}")).await;
+    };
+    check_unusable(r#"{"error": "no such model"}"#, "no such model").await;
+    let data = |embeddings: &str| format!(r#"{{"data": [{embeddings}]}}"#);
     let one = r#"{"index": 0, "embedding": [1, 2]}"#;
-    check(two(one), &format!("{unusable}it has 1 embeddings for 2 texts"), 1).await;
-    check(two(&format!("{one}, {one}")), &format!("{unusable}it has two embeddings with the index 0"), 1).await;
-    let short = format!(r#"{one}, {{"index": 1, "embedding": [1]}}"#);
-    check(two(&short), &format!("{unusable}embedding 1 has 1 numbers instead of 2"), 1).await;
-    let null = format!(r#"{one}, {{"index": 1, "embedding": [1, null]}}"#);
-    check(two(&null), &format!("{unusable}embedding 1 has null as number 1"), 1).await;
-    let nan = format!(r#"{one}, {{"index": 1, "embedding": [NaN, 1]}}"#);
-    check(two(&nan), &format!("{unusable}embedding 1 has NaN as number 0"), 1).await;
+    check_unusable(&data(one), "it has 1 embeddings for 2 texts").await;
+    check_unusable(&data(&format!("{one}, {one}")), "it has two embeddings with the index 0").await;
+    let second = |embedding: &str| data(&format!(r#"{one}, {{"index": 1, "embedding": {embedding}}}"#));
+    check_unusable(&second("[1]"), "embedding 1 has 1 numbers instead of 2").await;
+    check_unusable(&second("[1, null]"), "embedding 1 has null as number 1").await;
+    check_unusable(&second("[NaN, 1]"), "embedding 1 has NaN as number 0").await;
 }
 
 #[tokio::test]
@@ -172,10 +230,10 @@ async fn batches_of_other_lengths_are_refused() {
     let reply = |n: usize| Reply::json(format!(r#"{{"data": [{{"embedding": {}}}]}}"#, ["[1]", "[1, 2]"][n.min(1)]));
     let server = Server::new(move |n, _| reply(n)).await;
     let embedder = service(&server.url).concurrency(1).embedder("tiny").unwrap().with_batches(1, 1);
-    let error = embedder.embed_texts(&texts(2)).await.unwrap_err().to_string();
-    assert!(error.ends_with("embedding 1 has 2 numbers instead of 1"), "{error}");
-    let error = embedder.with_dimensions(3).embed_texts(&texts(2)).await.unwrap_err().to_string();
-    assert!(error.ends_with("embedding 0 has 2 numbers instead of 3"), "{error}");
+    let error = embedder.embed_texts(&texts(2)).await.unwrap_err();
+    assert_eq!(openai_error(&error, &server), unusable("embedding 1 has 2 numbers instead of 1"));
+    let error = embedder.with_dimensions(3).embed_texts(&texts(2)).await.unwrap_err();
+    assert_eq!(openai_error(&error, &server), unusable("embedding 0 has 2 numbers instead of 3"));
 }
 
 #[tokio::test]
@@ -188,47 +246,71 @@ async fn servers_are_waited_for_as_long_as_they_ask_within_bounds() {
     let start = Instant::now();
     service(&server.url).embedder("tiny").unwrap().embed_texts(&texts(1)).await.unwrap();
     assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
+    assert_eq!(server.requests().len(), 2);
 
-    let server = Server::with(vec![Reply::Answer(503, "retry-after: 3600\r\n", String::new())]).await;
-    let start = Instant::now();
-    service(&server.url).embedder("tiny").unwrap().embed_texts(&texts(1)).await.unwrap_err();
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
-    assert_eq!(server.requests().len(), 1);
+    let asks_for_an_hour = Reply::Answer(503, "retry-after: 3600\r\n", String::new());
+    // Only so that waiting for an hour fails earlier than that.
+    let error = timeout(Duration::from_secs(60), fails(vec![asks_for_an_hour])).await.unwrap();
+    assert_eq!(error, status(503, "nothing", 1));
 }
 
 #[tokio::test]
 async fn silence_ends_in_time() {
     let server = Server::with(vec![Reply::Silence]).await;
-    let service = service(&server.url).timeout(Duration::from_millis(100)).max_retries(1);
-    let error = service.embedder("tiny").unwrap().embed_texts(&texts(1)).await.unwrap_err().to_string();
-    let end = "gave no answer within 0.1 s after 2 attempts; is it overloaded, or the time too short?";
-    assert!(error.ends_with(end), "{error}");
-    assert!(server.requests().len() <= 2);
+    let service = service(&server.url).timeout(Duration::from_millis(500)).max_retries(1);
+    let error = service.embedder("tiny").unwrap().embed_texts(&texts(1)).await.unwrap_err();
+    let error = openai_error(&error, &server);
+    assert_eq!(error, OpenAiError::Timeout { service: tiny(), what: "no answer", seconds: 0.5, attempts: 2 });
+    let end = "gave no answer within 0.5 s after 2 attempts; is it overloaded, or the time too short?";
+    assert!(error.to_string().ends_with(end), "{error}");
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[tokio::test]
 async fn servers_that_are_not_there_are_named() {
-    let url = Server::with(vec![Reply::Silence]).await.url.clone();
-    tokio::task::yield_now().await;
-    let url = url.replace("http://", "http://me:hunter22@");
-    let error = service(&url).max_retries(0).embedder("tiny").unwrap().embed_texts(&texts(1)).await.unwrap_err();
-    assert!(error.to_string().contains("cannot be reached: "), "{error}");
+    // The port is taken, so that no other test gets it, and nobody listens there.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    let refusal = TcpStream::connect(address).await.unwrap_err();
+    assert_eq!(refusal.kind(), std::io::ErrorKind::ConnectionRefused);
+    let embedder = service(&format!("http://me:hunter22@{address}/v1")).max_retries(0).embedder("tiny").unwrap();
+    let error = embedder.embed_texts(&texts(1)).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter22"), "{error:?}");
+    let service = ServedModel { model: "tiny".into(), url: format!("http://{address}/v1/embeddings") };
+    check_connection(error.downcast_ref().unwrap(), &service, &refusal.to_string(), 1);
 }
 
 /// A server that does not speak TLS is no reason to fail in any other way.
 #[tokio::test]
 async fn servers_without_tls_are_named() {
-    let server = Server::with(vec![Reply::json("{}")]).await;
-    let service = service(&server.url.replace("http:", "https:")).max_retries(0).timeout(Duration::from_secs(1));
-    match service.embedder("tiny") {
-        Ok(embedder) => {
-            let error = embedder.embed_texts(&texts(1)).await.unwrap_err().to_string();
-            assert!(error.starts_with("the model 'tiny' at https://127.0.0.1:"), "{error}");
-        }
-        // The system trusts no certificate.
-        Err(error) => assert!(matches!(error, OpenAiError::Tls { .. }), "{error}"),
+    let silent = Server::with(vec![Reply::json("{}")]).await;
+    let answering = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/v1", answering.local_addr().unwrap());
+    let answer = tokio::spawn(async move {
+        let (mut stream, _) = answering.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        stream.shutdown().await.unwrap();
+    });
+    let embedder = |url: &str| service(url).max_retries(0).timeout(Duration::from_secs(1)).embedder("tiny");
+    // Without certificates that the system trusts no TLS can be set up at all.
+    if let Err(no_certificates) = Verifier::new(Arc::new(rustls::crypto::ring::default_provider())) {
+        assert_eq!(embedder(&url).unwrap_err(), OpenAiError::Tls { problem: no_certificates.to_string() });
+        return;
     }
+    let error = embedder(&url).unwrap().embed_texts(&texts(1)).await.unwrap_err();
+    answer.await.unwrap();
+    let service = ServedModel { model: "tiny".into(), url: format!("{url}/embeddings") };
+    check_connection(error.downcast_ref().unwrap(), &service, "corrupt message of type InvalidContentType", 1);
+
+    // It waits for the end of a request that never comes.
+    let url = silent.url.replace("http:", "https:");
+    let error = embedder(&url).unwrap().embed_texts(&texts(1)).await.unwrap_err();
+    let service = ServedModel { model: "tiny".into(), url: format!("{url}/embeddings") };
+    let expected = OpenAiError::Timeout { service, what: "no answer", seconds: 1.0, attempts: 1 };
+    assert_eq!(error.downcast_ref(), Some(&expected));
+    assert_eq!(silent.requests().len(), 0);
 }
 
 #[test]
@@ -276,7 +358,9 @@ async fn an_index_whose_embedding_fails_midway_is_not_there() {
     let before = ctx.to_dict().unwrap();
     let documents = texts(8).into_iter().map(Node::document).collect();
     let error = VectorStoreIndex::builder(&ctx).embedder(embedder.clone()).from_documents(documents).await.unwrap_err();
-    assert!(told(&error).starts_with("the model 'tiny' failed to embed 8 texts: "), "{}", told(&error));
+    assert_eq!(error.to_string(), "the model 'tiny' failed to embed 8 texts");
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(cause.to_string(), status(400, "too long", 1).to_string().replace("URL", &server.url));
     assert_eq!(ctx.to_dict().unwrap(), before);
     assert!(load_index_from_storage(&ctx, None).await.unwrap_err().is_not_found());
 
@@ -292,24 +376,27 @@ fn chunk(content: &str) -> String {
 const STOP: &str = "data: {\"choices\": [{\"delta\": {}, \"finish_reason\": \"stop\"}]}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
+fn chatty() -> ServedModel {
+    ServedModel { model: "chatty".into(), url: "URL/chat/completions".into() }
+}
+
 /// The pieces of an answer, and the error at its end.
-async fn streamed(reply: Reply) -> (Vec<String>, Option<String>) {
+async fn streamed(reply: Reply) -> (Vec<String>, Option<OpenAiError>) {
     let idle = if matches!(reply, Reply::Events(_, End::Never)) { 1 } else { 60 };
     let server = Server::with(vec![reply]).await;
     let llm = service(&server.url).idle_timeout(Duration::from_secs(idle)).max_retries(0).llm("chatty").unwrap();
     let mut stream = match llm.stream_complete("Tell").await {
         Ok(stream) => stream,
-        Err(error) => return (Vec::new(), Some(error.to_string())),
+        Err(error) => return (Vec::new(), Some(openai_error(&error, &server))),
     };
     let (mut pieces, mut error) = (Vec::new(), None);
     while let Some(piece) = stream.next().await {
         assert!(error.is_none(), "something follows an error");
         match piece {
             Ok(piece) => pieces.push(piece),
-            Err(e) => error = Some(e.to_string()),
+            Err(e) => error = Some(openai_error(&e, &server)),
         }
     }
-    assert!(!error.as_ref().is_some_and(|error| error.contains(KEY)), "{error:?}");
     (pieces, error)
 }
 
@@ -336,25 +423,34 @@ async fn answers_are_streamed_however_they_are_cut() {
 
 #[tokio::test]
 async fn streams_that_fail_say_so_at_their_end() {
-    let check = async |reply: Reply, expected: &str| {
+    let fails = async |reply: Reply| {
         let (pieces, error) = streamed(reply).await;
-        let error = error.unwrap();
-        assert_eq!(pieces, ["Llamas "], "{error}");
-        assert!(error.contains(expected), "{error}");
+        assert_eq!(pieces, ["Llamas "], "{error:?}");
+        error.unwrap()
+    };
+    let check = async |reply: Reply, expected: OpenAiError| assert_eq!(fails(reply).await, expected);
+    let unusable = |problem: &str, excerpt: &str| {
+        let (problem, excerpt) = (problem.to_owned(), excerpt.to_owned());
+        OpenAiError::Answer { service: chatty(), status: 200, problem, excerpt }
     };
     let start = chunk("Llamas ");
-    check(Reply::events(&start), "it was cut off before the model had finished").await;
-    check(Reply::Events(vec![(0, start.clone().into_bytes())], End::Reset), "cannot be reached").await;
+    check(Reply::events(&start), unusable("it was cut off before the model had finished", "")).await;
+    let broken = Reply::Events(vec![(0, start.clone().into_bytes())], End::Reset);
+    check_connection(&fails(broken).await, &chatty(), &reset(), 1);
+    let silence = Reply::Events(vec![(0, start.clone().into_bytes())], End::Never);
+    let what = "no next piece of its answer";
+    check(silence, OpenAiError::Timeout { service: chatty(), what, seconds: 1.0, attempts: 1 }).await;
     check(
-        Reply::Events(vec![(0, start.clone().into_bytes())], End::Never),
-        "gave no next piece of its answer within 1 s",
+        Reply::events(&format!("{start}data: {{\"choi\n\n{DONE}")),
+        unusable("it is no JSON: string without a closing quote at line 1 column 2 (byte 1)", "{\"choi"),
     )
     .await;
-    check(Reply::events(&format!("{start}data: {{\"choi\n\n{DONE}")), "it is no JSON").await;
     let failed = format!("{start}data: {{\"error\": {{\"message\": \"out of memory for {KEY}\"}}}}\n\n{DONE}");
-    check(Reply::events(&failed), "the model failed within its answer; it begins: out of memory for [hidden]").await;
+    let problem = "the model failed within its answer";
+    check(Reply::events(&failed), unusable(problem, "out of memory for [hidden]")).await;
     let refused = streamed(Reply::Answer(400, "", "no".to_owned())).await;
-    assert!(refused.1.unwrap().contains("answered 400: no"));
+    let expected = OpenAiError::Status { service: chatty(), status: 400, message: "no".to_owned(), attempts: 1 };
+    assert_eq!(refused, (Vec::new(), Some(expected)));
 }
 
 #[tokio::test]
@@ -380,8 +476,10 @@ async fn prompts_are_completed() {
         ),
     ] {
         let server = Server::with(vec![Reply::json(answer)]).await;
-        let error = service(&server.url).llm("chatty").unwrap().complete("?").await.unwrap_err().to_string();
-        assert!(error.ends_with(problem), "{error}");
+        let error = service(&server.url).llm("chatty").unwrap().complete("?").await.unwrap_err();
+        let (problem, excerpt) = (problem.to_owned(), String::new());
+        let expected = OpenAiError::Answer { service: chatty(), status: 200, problem, excerpt };
+        assert_eq!(openai_error(&error, &server), expected);
     }
 }
 

@@ -241,7 +241,7 @@ fn break_off(ctx: &StorageContext, place: &MemoryFs, tell: impl Fn() + Send + Sy
     let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         block_on(ctx.persist_with(place.clone(), &options)).map(drop)
     }));
-    assert!(broken.is_err());
+    assert_eq!(broken.unwrap_err().downcast_ref(), Some(&"broken off"));
 }
 
 #[test]

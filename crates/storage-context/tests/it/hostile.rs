@@ -1,6 +1,7 @@
 //! Whatever the files say, nothing panics, and what opens can be read, upgraded and persisted.
 
 use proptest::prelude::*;
+use storage_context::Error;
 
 use super::*;
 
@@ -58,7 +59,8 @@ fn texts_cut_off_anywhere_are_errors_or_whole() {
         for end in 0..text.len() {
             let place = place(&FILES);
             place.put(name, text[..end].to_owned());
-            assert!(block_on(StorageContext::open(place)).is_err(), "{name} cut off at {end}");
+            let told = block_on(StorageContext::open(place)).unwrap_err().to_string();
+            assert!(told.contains(name), "{name} cut off at {end}: {told}");
         }
     }
 }
@@ -90,7 +92,15 @@ fn depth_and_repetition_cost_no_more_than_the_text() {
     );
     exercise(&place_with(&[("docstore.json", &node)]));
     let too_deep = "[".repeat(1_000_000);
-    assert!(block_on(StorageContext::open(place_with(&[("docstore.json", &too_deep)]))).is_err());
+    let error = |text: &str| block_on(StorageContext::open(place_with(&[("docstore.json", text)]))).unwrap_err();
+    let list = error(&too_deep);
+    assert!(matches!(list, Error::Damaged { seems: Some("a JSON list"), .. }), "{list:?}");
+    let within = error(&format!("{{\"docstore/data\": {too_deep}"));
+    let Error::Damaged { source, .. } = &within else { panic!("{within:?}") };
+    assert_eq!(
+        source.source().unwrap().to_string(),
+        "values nested more than 1024 deep at line 1 column 1042 (byte 1041)"
+    );
     let repeated = format!("{{\"c\": {{{}\"k\": 1}}}}", "\"k\": 1, ".repeat(100_000));
     exercise(&place_with(&[("docstore.json", &repeated)]));
     let template = format!(

@@ -87,9 +87,13 @@ fn the_single_file_of_0_5_becomes_a_context() {
     assert_eq!(index.type_name(), "vector_store");
     assert_eq!(block_on(ctx.vector_store().unwrap().get(&"n".into())).unwrap(), Some(vec![0.5]));
     assert_eq!(block_on(ctx.vector_store().unwrap().delete(&"d".into())).unwrap(), 1);
-    for broken in
-        ["", "{}", r#"{"docstore": {"__data__": {"docs": {"n": 1}}}}"#, r#"{"docstore": {"__data__": {"docs": {}}}}"#]
-    {
-        assert!(StorageContext::from_single_file(&Text::from(broken)).is_err(), "{broken}");
+    for (broken, expected) in [
+        ("", "expected a value at line 1 column 1 (byte 0)"),
+        ("{}", "'docstore.__data__.docs' is not an object"),
+        (r#"{"docstore": {"__data__": {"docs": {"n": 1}}}}"#, "node 'n' is not an object"),
+        (r#"{"docstore": {"__data__": {"docs": {}}}}"#, "'index_struct' is missing"),
+    ] {
+        let told = StorageContext::from_single_file(&Text::from(broken)).unwrap_err().to_string();
+        assert_eq!(told, format!("not a storage context's dict: {expected}"), "{broken}");
     }
 }

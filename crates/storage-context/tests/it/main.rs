@@ -61,6 +61,11 @@ fn actions(report: &PersistReport) -> Vec<String> {
     report.files.iter().map(|file| format!("{} {}", file.name, file.action)).collect()
 }
 
+/// Returns true if it failed because of a name that no file may have.
+fn is_invalid_name<T>(done: storage_context::Result<T>) -> bool {
+    matches!(done, Err(storage_context::Error::Persist(persist::Error::InvalidName { .. })))
+}
+
 fn add_node(ctx: &StorageContext, id: &str) {
     block_on(ctx.docstore().add_documents(&[Node::text("text").with_id(id)])).unwrap();
 }

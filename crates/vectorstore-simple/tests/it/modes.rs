@@ -341,8 +341,7 @@ fn what_is_too_long_for_a_learner_comes_last() {
 }
 
 #[test]
-fn copies_are_not_compared_with_every_pick_each_time() {
-    // With a comparison of each copy with each pick for each pick, this would take minutes.
+fn copies_are_picked_in_order() {
     let store = store_of(&vec![vec![0.1; 64]; 500], SimilarityMode::Cosine);
     let query = VectorStoreQuery::new([0.2; 64]).with_mode(VectorStoreQueryMode::Mmr).with_top_k(0);
     let hits = search(&store, &query.with_mmr_penalty(MmrPenalty::AllPicks));
