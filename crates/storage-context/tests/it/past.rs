@@ -21,17 +21,17 @@ const WRITE: &str = "COLCA_WRITE_PAST";
 
 type Check = fn(Kind, &State, &BTreeMap<String, Value>) -> Result<(), String>;
 
-/// Checks every state at a location of a kind that is right for where it was recorded, and reports all that fail.
-fn check_all(pasts: &[Past], kind: impl Fn(&History) -> Option<Kind>, check: Check) {
+/// Checks the states of histories, each at a kind of location, and reports which ones fail.
+fn check_all(pasts: &[Past], how: impl Fn(&History) -> Option<(Kind, Check)>) {
     let mut failed = Vec::new();
     let mut checked = 0;
     for past in pasts {
         for history in &past.histories {
-            let Some(kind) = kind(history) else { continue };
+            let Some((kind, check)) = how(history) else { continue };
             for (n, state) in history.states.iter().enumerate() {
                 checked += 1;
                 if let Err(problem) = check(kind, state, &past.contexts) {
-                    failed.push(format!("{} in {}: {problem}", name(past, history, n), kind.name()));
+                    failed.push(format!("{}, put back to {}: {problem}", name(past, history, n), kind.name()));
                 }
             }
         }
@@ -56,44 +56,41 @@ fn in_memory(history: &History) -> Kind {
 
 #[test]
 fn all_states_open_in_memory() {
-    check_all(Past::recorded(), |history| Some(in_memory(history)), check_at);
+    check_all(Past::recorded(), |history| Some((in_memory(history), check_at)));
 }
 
 #[test]
 fn all_states_open_on_a_disk() {
-    check_all(Past::recorded(), |_| Some(Kind::Disk), check_at);
+    check_all(Past::recorded(), |_| Some((Kind::Disk, check_at)));
 }
 
 #[test]
-fn the_states_of_an_object_store_open_there() {
-    check_all(
-        &Past::recorded(),
-        |history| (history.on == Kind::Unconditional.name()).then_some(Kind::Unconditional),
-        check_at,
-    );
+fn the_states_of_buckets_open_in_an_object_store() {
+    check_all(Past::recorded(), |history| match &*history.on {
+        on if on == Kind::Unconditional.name() => Some((Kind::Unconditional, check_at)),
+        on if on == Kind::Bucket.name() => Some((Kind::Unconditional, check_reading_at)),
+        _ => None,
+    });
 }
 
 /// The course of each history, without what differs from one recording to the next.
 fn course(past: &Past) -> Vec<String> {
-    let mut course = Vec::new();
-    for History { name, on, states } in &past.histories {
-        let mut phases: Vec<String> = states
-            .iter()
-            .map(|State { opens, generation, findings, .. }| {
-                format!("{name}, on {on}: {opens:?} {generation:?} {findings:?}")
-            })
-            .collect();
-        phases.dedup();
-        course.extend(phases);
-    }
-    course
+    let phases = past.histories.iter().flat_map(|History { name, on, states }| {
+        let phase = |State { opens, generation, findings, .. }: &State| {
+            format!("{name}, on {on}: {opens:?}, generation {generation:?}, {findings:?}")
+        };
+        states.iter().map(phase).collect::<Vec<_>>()
+    });
+    let mut phases: Vec<String> = phases.collect();
+    phases.dedup();
+    phases
 }
 
 #[test]
 fn what_this_version_writes_is_recorded() {
     let written = block_on(record::record());
     // What comes after opening is checked with the recorded ones, which are these at first.
-    check_all(std::slice::from_ref(&written), |history| Some(in_memory(history)), check_reading_at);
+    check_all(std::slice::from_ref(&written), |history| Some((in_memory(history), check_reading_at)));
     assert_eq!(Past::from_json(&written.to_json().into()), written);
     let file = folder().join(format!("{VERSION}.json"));
     if std::env::var_os(WRITE).is_some() {
@@ -102,5 +99,9 @@ fn what_this_version_writes_is_recorded() {
     }
     let recorded = Past::of_this_version();
     let recorded = recorded.unwrap_or_else(|| panic!("there is no {}: run this test with {WRITE}=1", file.display()));
-    assert_eq!(course(recorded), course(&written));
+    let (recorded, written) = (course(recorded), course(&written));
+    for (recorded, written) in recorded.iter().zip(&written) {
+        assert_eq!(recorded, written);
+    }
+    assert_eq!(recorded.len(), written.len());
 }

@@ -1,6 +1,7 @@
 //! What must hold for a recorded state, at whatever location it is put back.
 
 use std::collections::BTreeMap;
+use std::fmt::{Debug, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -200,11 +201,18 @@ fn compare(recorded: &Value, found: &Value) -> Result<(), String> {
     recorded.iter().try_for_each(|(section, recorded)| equal(section, recorded, &found[section]))
 }
 
-fn equal<T: PartialEq + std::fmt::Debug>(what: &dyn std::fmt::Display, recorded: &T, found: &T) -> Result<(), String> {
+fn equal<T: PartialEq + Debug>(what: &dyn Display, recorded: &T, found: &T) -> Result<(), String> {
     match recorded == found {
         true => Ok(()),
-        false => Err(format!("{what}: recorded {recorded:?}, found {found:?}")),
+        false => Err(difference(what, &format!("{recorded:?}"), &format!("{found:?}"))),
     }
+}
+
+/// Two texts around the first character that differs.
+fn difference(what: &dyn Display, recorded: &str, found: &str) -> String {
+    let same = recorded.chars().zip(found.chars()).take_while(|(a, b)| a == b).count();
+    let part = |text: &str| text.chars().skip(same.saturating_sub(80)).take(200).collect::<String>();
+    format!("{what}: recorded `{}`, found `{}`", part(recorded), part(found))
 }
 
 fn parse(text: &str) -> Value {

@@ -13,7 +13,9 @@ use super::{Check, in_memory, name};
 fn each_state(past: &Past, check: impl Fn(&History, usize, &State)) {
     let names = ["a commit over our own generation, which is collected", "a commit that removes a store"];
     let chosen = |history: &&History| names.contains(&&*history.name) && history.on != Kind::Unconditional.name();
-    for history in past.histories.iter().filter(chosen) {
+    let histories: Vec<_> = past.histories.iter().filter(chosen).collect();
+    assert_eq!(histories.len(), 4, "the histories have other names");
+    for history in histories {
         history.states.iter().enumerate().for_each(|(n, state)| check(history, n, state));
     }
 }
