@@ -6,6 +6,7 @@ mod hostile;
 mod in_turn;
 mod legacy;
 mod opening;
+mod past;
 mod persisting;
 
 use persist::{Folder, MemoryFs, PersistFs};
