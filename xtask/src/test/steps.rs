@@ -71,7 +71,11 @@ fn build(run: &mut Run<'_>) -> Result<()> {
 
 fn tests(run: &mut Run<'_>) -> Result<()> {
     let mut tests = match probe(&mut cargo("nextest --version")) {
-        Ok(()) => cargo("nextest run --workspace --all-features --no-fail-fast"),
+        Ok(()) => {
+            // Half of the long ones wait for a server.
+            let threads = 2 * std::thread::available_parallelism().map_or(1, |n| n.get());
+            cargo(&format!("nextest run --workspace --all-features --no-fail-fast --test-threads {threads}"))
+        }
         Err(_) => cargo("test --workspace --all-features --no-fail-fast --lib --bins --tests"),
     };
     run.services()?.add_to(&mut tests);

@@ -14,6 +14,12 @@ pub fn cargo(arguments: &str) -> Command {
 pub fn program(name: &str, arguments: &str) -> Command {
     let mut command = Command::new(name);
     command.args(arguments.split_whitespace()).current_dir(crate::root());
+    // What cargo says of this program's own package would make build scripts run again that look at such variables.
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("CARGO_PKG_") {
+            command.env_remove(variable);
+        }
+    }
     command
 }
 
