@@ -176,8 +176,10 @@ impl<'a> Opening<'a> {
             return Ok(None);
         }
         let file = self.snapshot.read(name).await?;
-        self.beside.remove(name);
-        self.read.extend(file.as_ref().map(|file| (name.to_owned(), file.info.clone())));
+        let listed = self.beside.remove(name);
+        // Of a file that was read from what is staged, the published one was seen all the same: a persist may replace it.
+        let published = file.as_ref().map(|file| &file.info).filter(|info| info.version.is_some()).cloned().or(listed);
+        self.read.extend(published.filter(|_| file.is_some()).map(|info| (name.to_owned(), info)));
         Ok(file)
     }
 

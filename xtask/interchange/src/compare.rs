@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use colca::raw_json::{Object, PyString, RawJson, Text, Value};
 use corpus::{difference, short};
 
+use super::errors;
 use super::renaming::Renaming;
 
 /// How far two similarities may lie apart, relatively: LlamaIndex's library does not say in which order it adds.
@@ -175,7 +176,7 @@ fn same_answer(request: &Value, op: &PyString, expected: &Value, actual: &Value)
     let failed = |answer: &Value| answer.get("error").is_some();
     let empty = |answer: &Value| answer.get("ok").is_some_and(Value::is_null);
     match (failed(expected), failed(actual)) {
-        (true, true) => return None,
+        (true, true) => return errors::difference(expected.get("error")?, actual.get("error")?),
         (true, false) if *op != "chat.delete_last" => return Some(format!("LlamaIndex fails: {}", short(expected))),
         (false, true) if *op != "chat.delete_last" => return Some(format!("ours fails: {}", short(actual))),
         // Where nothing is left to be deleted, LlamaIndex fails and ours says so.
@@ -297,7 +298,9 @@ mod tests {
         check(get, r#"{"ok": 1}"#, r#"{"ok": 1.0}"#, false);
         check(get, r#"{"ok": 0.0}"#, r#"{"ok": -0.0}"#, false);
         check(get, r#"{"ok": NaN}"#, r#"{"ok": NaN}"#, true);
-        check(get, r#"{"error": {"type": "ValueError"}}"#, r#"{"error": "not found"}"#, true);
+        let absent = r#"{"error": {"type": "ValueError", "message": "doc_id n not found."}}"#;
+        check(get, absent, r#"{"error": "not found"}"#, true);
+        check(get, absent, r#"{"error": "the disk is full"}"#, false);
         check(get, r#"{"error": "no"}"#, r#"{"ok": null}"#, false);
         check(r#"{"op": "chat.delete_last"}"#, r#"{"error": "no"}"#, r#"{"ok": null}"#, true);
         check(r#"{"op": "chat.delete_last"}"#, r#"{"error": "no"}"#, r#"{"ok": {}}"#, false);

@@ -5,6 +5,7 @@ mod apply;
 mod apply_indexes;
 mod cast;
 mod compare;
+mod errors;
 mod example;
 mod existing;
 mod indexes;
@@ -48,7 +49,7 @@ use tamper::Tamper;
 #[command(bin_name = "cargo xtask interchange", after_help = EXAMPLES)]
 struct Args {
     /// How many random contexts
-    #[arg(long, default_value_t = 150)]
+    #[arg(long, default_value_t = 300)]
     seeds: usize,
     /// Only this one
     #[arg(long)]

@@ -90,9 +90,11 @@ async fn persists(
 ) -> Result<(), String> {
     // The clock of a map in memory is exact, so that it is known what is collected there.
     let collects = matches!(kind, Kind::Memory | Kind::Bucket);
+    // A published file that is not what was opened is known again by its version, of which this kind has none.
+    let is_unknown =
+        kind == Kind::Unconditional && state.findings.iter().any(|finding| finding.starts_with("from_staged"));
     let options = PersistOptions {
-        // What was opened from .colca is not what is published: whoever opened it may be asked whether to replace that.
-        overwrite: state.findings.iter().any(|finding| finding.starts_with("from_staged")),
+        overwrite: is_unknown,
         durability: Durability::Relaxed,
         keep_generations: if collects { 1 } else { PersistOptions::default().keep_generations },
         min_age: if collects { Duration::ZERO } else { PersistOptions::default().min_age },
