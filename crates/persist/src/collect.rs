@@ -68,6 +68,12 @@ pub(crate) async fn collect(
         fs.delete(&own_path(&file.name)).await?;
         fs.delete(&own_path(&marker_name(*generation))).await?;
     }
+    // A writer may have stopped between a manifest and its marker.
+    let has_manifest = |generation: &u64| old.binary_search_by_key(generation, |(generation, _)| *generation).is_ok();
+    let of_none = |generation: &u64| *generation < first_kept && !has_manifest(generation);
+    for generation in own.iter().filter_map(|file| generation_of(&file.name, ".published")).filter(of_none) {
+        fs.delete(&own_path(&marker_name(generation))).await?;
+    }
     Ok(())
 }
 

@@ -122,11 +122,10 @@ async fn persists(
     expected.extend(files_in(recorded, "beside"));
     equal(&"published files after a persist", &expected, &published(&there))?;
     if collects {
-        let manifest = format!("{OWN_FOLDER}/{generation}.json");
-        // A marker stays for ever if a writer is stopped between deleting a manifest and its marker.
+        let [manifest, marker] = ["json", "published"].map(|suffix| format!("{OWN_FOLDER}/{generation}.{suffix}"));
         let needed = |path: &str| {
             path == manifest
-                || path.ends_with(".published")
+                || path == marker
                 || path.strip_prefix(OWN_FOLDER).is_none_or(|name| {
                     ["/latest", "/lock"].contains(&name) || there[&manifest].contains(name.trim_start_matches('/'))
                 })
