@@ -94,7 +94,8 @@ async fn a_reader_that_may_not_list_opens_the_context() {
     let ctx = StorageContext::open(remote.account(Account::Reader).through(proxy.port()).place()).await.unwrap();
     assert_eq!(ctx.docstore().node_ids().await.unwrap().len(), 1);
     add_node(&ctx, "m").await;
-    assert!(ctx.persist(place).await.is_err());
+    let error = ctx.persist(place).await.unwrap_err();
+    assert!(format!("{error:?}").contains("PermissionDenied"), "{error:?}");
     assert_eq!(node_ids(&remote).await, ["n"]);
 }
 
