@@ -45,7 +45,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Ok(()) => "nextest run --no-tests pass --status-level fail --cargo-quiet",
             Err(_) => "test --quiet --lib --bins --tests",
         };
-        process::run(&mut cargo(&format!("{runner} --package {name}")))?;
+        // What lies beside the crates has features for tests that need servers.
+        let is_crate = metadata.crates().iter().any(|package| package.name == *name);
+        let features = if is_crate { "--all-features" } else { "" };
+        process::run(&mut cargo(&format!("{runner} --package {name} {features}")))?;
     }
     match &packages[..] {
         [] => println!("no package has changed since {}, so no tests were run", options.since),
