@@ -98,7 +98,7 @@ fn main() -> ExitCode {
         Command::Torture { install } => torture::run(install),
         Command::Bench(Rest { rest }) => Program::BENCH.run(&rest),
         Command::Tidy => tidy::run(),
-        Command::Features { all } => features::run(all),
+        Command::Features { all } => features::run(all).map(drop),
         Command::Corpus(Rest { rest }) => Program::CORPUS.run(&rest),
         Command::Interchange(Rest { rest }) => Program::INTERCHANGE.run(&rest),
         Command::Faults(Rest { rest }) => faults::run(rest),

@@ -31,7 +31,7 @@ const PROPTEST_CASES_MIRI: &str = "4";
 pub(crate) fn run(install: bool) -> Result<()> {
     let metadata = Metadata::load()?;
     let mut torture = Torture { install, table: Vec::new() };
-    torture.check("features, also in pairs", || features::run(true));
+    torture.check("features, also in pairs", || features::run(true).map(drop));
     torture.check("corpus self-test", || run_program(Program::CORPUS, "--self-test 5000 --seed 2"));
     torture.check("LlamaIndex, both ways", || run_program(Program::INTERCHANGE, "--from 10001 --seeds 2000"));
     torture.check("differences are noticed", || run_program(Program::INTERCHANGE, "--from 10001 --self-test 500"));

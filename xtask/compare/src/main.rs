@@ -42,7 +42,7 @@ const EXAMPLES: &str = "\
 Rows: commit, open, query, get-nodes, persist
 
 Examples:
-  cargo xtask bench --quick                          every row, in a minute or two
+  cargo xtask bench --quick                          every row, in half a minute
   cargo xtask bench open query --json times.json     two of them, for a program to read
   cargo xtask bench --write                          everything, into docs/benchmarks.md";
 
@@ -70,7 +70,7 @@ fn run(args: &Args) -> Result<()> {
         println!("  {:<10} {:>4} s   {}", row.name, row.seconds(args.quick), row.work);
     }
     let seconds: u64 = rows.iter().map(|row| row.seconds(args.quick)).sum();
-    println!("\nIt takes about {} minutes, most of it in LlamaIndex.\n", seconds.div_ceil(60));
+    println!("\nIt takes about {seconds} seconds, most of them in LlamaIndex.\n");
     let mut bench = Bench { data: Data::find(size)?, llama_index: Peer::llama_index()? };
     let mut measured = Vec::new();
     for row in rows {

@@ -16,15 +16,15 @@ pub(crate) type Measured = (&'static Row, Vec<Line>);
 /// For people: times of this run, and ratios.
 pub(crate) fn table(measured: &[Measured]) -> String {
     let mut text = format!(
-        "{:<34} {:>10} {:>10} {:>10}   {:>11}   {}\n",
-        "work", "ours", "LlamaIndex", "limit", "faster than", "of the limit"
+        "{:<30} {:>10} {:>10} {:>10}   {:>15}   {}\n",
+        "work", "ours", "LlamaIndex", "limit", "LlamaIndex/ours", "ours/limit"
     );
     for (_, lines) in measured {
         for line in lines {
             let time = |time: Option<Duration>| time.map_or("-".to_owned(), milliseconds);
             let limit = line.times_limit().zip(line.limit);
             text += &format!(
-                "{:<34} {:>10} {:>10} {:>10}   {:>11}   {}\n",
+                "{:<30} {:>10} {:>10} {:>10}   {:>15}   {}\n",
                 line.work,
                 time(Some(line.ours)),
                 time(line.theirs),
@@ -62,12 +62,15 @@ pub(crate) fn marks(name: &str) -> [String; 2] {
 
 /// Writes a row's section: ratios only, as times mean nothing on another machine.
 pub(crate) fn write(row: &Row, lines: &[Line], size: Size, document: &Path) -> Result<()> {
-    let mut text = format!("{} With {size}.\n\n| work | LlamaIndex takes | limit |\n|---|---:|---|\n", row.work);
+    let mut text = format!(
+        "{} With {size}.\n\n| work | LlamaIndex / ours | ours / limit | limit |\n|---|---:|---:|---|\n",
+        row.work
+    );
     for line in lines {
-        let theirs = line.times_theirs().map_or("-".to_owned(), |ratio| format!("{} as long", times(ratio)));
-        let limit = line.times_limit().zip(line.limit);
-        let limit = limit.map_or("-".to_owned(), |(ratio, (what, _))| format!("ours takes {} of {what}", times(ratio)));
-        text += &format!("| {} | {theirs} | {limit} |\n", line.work);
+        let ratio = |ratio: Option<f64>| ratio.map_or("-".to_owned(), times);
+        let limit = line.limit.map_or("-", |(what, _)| what);
+        let (theirs, ours) = (ratio(line.times_theirs()), ratio(line.times_limit()));
+        text += &format!("| {} | {theirs} | {ours} | {limit} |\n", line.work);
     }
     let [begin, end] = marks(row.name);
     marked::write([&begin, &end], &text, document)

@@ -21,7 +21,7 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn llama_index() -> Result<Self> {
         let mut command = Command::new(LLAMA_INDEX.python()?);
-        command.arg(root().join("xtask/compare/llama_index.py"));
+        command.arg(root().join("xtask/compare/driver.py"));
         command.env("PYTHONDONTWRITEBYTECODE", "1").env_remove("PYTHONPATH");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot run Python")?;
         let requests = child.stdin.take().context("the Python process has no input")?;
@@ -45,10 +45,9 @@ impl Peer {
 
     /// Asks for some work, and returns how long it took.
     pub(crate) fn ask(&mut self, request: Value) -> Result<Duration> {
-        writeln!(self.requests, "{request}")?;
-        self.requests.flush()?;
+        let sent = writeln!(self.requests, "{request}").and_then(|()| self.requests.flush());
         let mut line = String::new();
-        if self.answers.read_line(&mut line)? == 0 {
+        if sent.is_err() || self.answers.read_line(&mut line)? == 0 {
             bail!("the Python process has ended at {request}; its error is above");
         }
         let answer: Value = serde_json::from_str(&line).with_context(|| format!("LlamaIndex answers {line}"))?;

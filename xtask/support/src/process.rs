@@ -1,5 +1,6 @@
 //! Running other programs: each is shown before it runs, and a failure names the command that repeats it.
 
+use std::path::MAIN_SEPARATOR;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ pub fn output(command: &mut Command) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// The command as one would type it.
+/// The command as one would type it in the root of the workspace.
 pub fn display(command: &Command) -> String {
     let mut words = Vec::new();
     for (name, value) in command.get_envs() {
@@ -67,9 +68,9 @@ pub fn display(command: &Command) -> String {
             words.push(format!("{}={}", name.to_string_lossy(), quote(&value.to_string_lossy())));
         }
     }
-    words.push(command.get_program().to_string_lossy().into_owned());
+    words.push(quote(&command.get_program().to_string_lossy()));
     words.extend(command.get_args().map(|word| quote(&word.to_string_lossy())));
-    words.join(" ")
+    words.join(" ").replace(&format!("{}{MAIN_SEPARATOR}", crate::root().display()), "")
 }
 
 /// A time as `12m 03s`.
@@ -112,6 +113,9 @@ mod tests {
         let mut command = cargo("doc --no-deps");
         command.env("RUSTDOCFLAGS", "-D warnings");
         assert_eq!(display(&command), "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps");
+        let mut command = Command::new(crate::root().join("target/debug/corpus"));
+        command.arg("--self-test");
+        assert_eq!(display(&command).replace('\\', "/"), "target/debug/corpus --self-test");
     }
 
     #[test]

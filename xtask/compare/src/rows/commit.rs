@@ -14,7 +14,7 @@ use crate::row::{Line, Row};
 use crate::timing::{in_turn, timed};
 
 pub(super) const ROW: Row =
-    Row { name: "commit", work: "Commits files whose bytes are at hand, durably.", full_s: 60, quick_s: 5, measure };
+    Row { name: "commit", work: "Commits files whose bytes are at hand, durably.", full_s: 20, quick_s: 3, measure };
 
 /// Files by name.
 type Files = Vec<(String, Bytes)>;

@@ -15,8 +15,8 @@ use crate::timing::{in_turn, timed};
 pub(super) const ROW: Row = Row {
     name: "persist",
     work: "Persists a context again, durably, after one document of it has changed.",
-    full_s: 150,
-    quick_s: 20,
+    full_s: 60,
+    quick_s: 8,
     measure,
 };
 
