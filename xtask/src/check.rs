@@ -39,19 +39,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     process::run(&mut cargo("fmt --all -- --check"))?;
     tidy::run()?;
     process::run(&mut cargo("clippy --workspace --all-targets --all-features --quiet -- --deny warnings"))?;
+    let runner = match probe(&mut cargo("nextest --version")) {
+        Ok(()) => "nextest run --no-tests pass --status-level fail --cargo-quiet",
+        Err(_) => "test --quiet --tests",
+    };
     for name in &packages {
         // One package at a time: what it depends on is then compiled with the same features at each check.
-        let runner = match probe(&mut cargo("nextest --version")) {
-            Ok(()) => "nextest run --no-tests pass --status-level fail --cargo-quiet",
-            Err(_) => "test --quiet --lib --bins --tests",
-        };
         // What lies beside the crates has features for tests that need servers.
         let is_crate = metadata.crates().iter().any(|package| package.name == *name);
         let features = if is_crate { "--all-features" } else { "" };
         process::run(&mut cargo(&format!("{runner} --package {name} {features}")))?;
     }
     match &packages[..] {
-        [] => println!("no package has changed since {}, so no tests were run", options.since),
+        [] => println!("no file of a package has changed since {}, so no tests were run", options.since),
         names => println!("tests were run of {}", names.join(", ")),
     }
     println!("checked in {:.0?}; `cargo xtask test` runs everything", start.elapsed());
@@ -84,8 +84,12 @@ fn changed(metadata: &Metadata, files: &[String]) -> Vec<String> {
     let owner = |file: &String| {
         let path = root.join(file);
         let holds = |package: &&&Package| path.starts_with(package.folder());
-        // The folder of one package may lie in that of another.
-        workspace.iter().filter(holds).max_by_key(|package| package.folder().components().count())
+        // The folder of one package may lie in that of another; fuzzing is outside the workspace.
+        workspace
+            .iter()
+            .filter(|_| !file.starts_with("xtask/fuzz/"))
+            .filter(holds)
+            .max_by_key(|package| package.folder().components().count())
     };
     let mut names: Vec<_> = files.iter().filter_map(owner).map(|package| package.name.clone()).collect();
     names.sort();
@@ -104,7 +108,7 @@ mod tests {
             let files: Vec<_> = files.iter().map(|&file| file.to_owned()).collect();
             assert_eq!(changed(&metadata, &files), expected, "{files:?}");
         };
-        check(&["README.md", "docs/testing.md"], &[]);
+        check(&["README.md", "docs/testing.md", "Cargo.lock", "xtask/fuzz/src/lib.rs"], &[]);
         check(&["crates/raw-json/src/scan.rs", "crates/raw-json/README.md"], &["raw-json"]);
         check(&["xtask/src/main.rs", "xtask/corpus/src/lib.rs"], &["corpus", "xtask"]);
     }

@@ -15,24 +15,24 @@ pub(crate) fn run(mut arguments: Vec<OsString>) -> Result<()> {
         "s3" => {
             Program::FAULTS_REMOTE.build()?;
             let mut command = Program::FAULTS_REMOTE.command()?;
-            command.args(&arguments);
-            if !arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
-                let services = Services::start(&[Service::S3])?;
-                services.add_to(&mut command);
-                return process::run(&mut command);
-            }
-            process::run(&mut command)
+            let asks_for_help = arguments.iter().any(|argument| argument == "--help" || argument == "-h");
+            let services = if asks_for_help { vec![] } else { vec![Service::S3] };
+            let services = Services::start(&services)?;
+            services.add_to(&mut command);
+            process::run(command.args(&arguments))
         }
         other => bail!("there are faults on 'disk' and 's3', not on '{other}'"),
     }
 }
 
-/// Takes `--on WHERE` out of the arguments.
+/// Takes `--on WHERE` or `--on=WHERE` out of the arguments.
 fn on(arguments: &mut Vec<OsString>) -> Result<String> {
-    let Some(at) = arguments.iter().position(|argument| argument == "--on") else { return Ok("disk".to_owned()) };
-    let mut taken = arguments.drain(at..arguments.len().min(at + 2)).skip(1);
-    match taken.next() {
-        Some(value) => Ok(value.to_string_lossy().into_owned()),
+    let is_on = |argument: &OsString| argument == "--on" || argument.to_string_lossy().starts_with("--on=");
+    let Some(at) = arguments.iter().position(is_on) else { return Ok("disk".to_owned()) };
+    let name = arguments.remove(at).to_string_lossy().into_owned();
+    match name.split_once('=') {
+        Some((_, value)) => Ok(value.to_owned()),
+        None if at < arguments.len() => Ok(arguments.remove(at).to_string_lossy().into_owned()),
         None => bail!("--on lacks a value: disk or s3"),
     }
 }
@@ -51,6 +51,7 @@ mod tests {
         check("", "disk", "");
         check("--sample 10", "disk", "--sample 10");
         check("--sample 10 --on s3 --only kills", "s3", "--sample 10 --only kills");
+        check("--on=s3 --only kills", "s3", "--only kills");
         assert!(on(&mut vec!["--on".into()]).is_err());
     }
 }

@@ -62,7 +62,7 @@ pub(crate) fn run(names: &[String], seconds: u64) -> Result<()> {
     let build =
         format!("build --release --manifest-path xtask/fuzz/Cargo.toml --target {triple} --target-dir target/fuzz");
     process::run(cargo(&build).env("RUSTFLAGS", COVERAGE))?;
-    Program::CORPUS.run(&["--seeds", "target/fuzz/seeds"])?;
+    Program::CORPUS.run(&["--seeds".into(), folder.join("seeds").into_os_string()])?;
     let chosen = |name: &str| names.is_empty() || names.iter().any(|chosen| chosen == name);
     let mut findings = Vec::new();
     for (name, seeds) in TARGETS.into_iter().filter(|(name, _)| chosen(name)) {

@@ -55,8 +55,8 @@ trait Server: Send {
     fn restart(&mut self) -> Result<()>;
 }
 
-/// Servers by their names, for the tests that kill them.
-type Running = Arc<BTreeMap<&'static str, Mutex<Box<dyn Server>>>>;
+/// Servers by their names, also for the tests that kill them; none that has been stopped.
+type Running = Arc<BTreeMap<&'static str, Mutex<Option<Box<dyn Server>>>>>;
 
 /// Running servers. Dropping it stops them.
 pub(crate) struct Services {
@@ -71,17 +71,23 @@ impl Services {
             let threads: Vec<_> = services.iter().map(|service| (service, scope.spawn(|| service.start()))).collect();
             let join = |(service, thread): (&Service, thread::ScopedJoinHandle<'_, Result<Box<dyn Server>>>)| {
                 let server = thread.join().map_err(|_| anyhow!("the thread that starts it has panicked"))?;
-                Ok((service.name(), Mutex::new(server.with_context(|| format!("cannot start '{}'", service.name()))?)))
+                Ok((service.name(), server.with_context(|| format!("cannot start '{}'", service.name()))?))
             };
-            threads.into_iter().map(join).collect::<Result<BTreeMap<_, _>>>()
+            threads.into_iter().map(join).collect::<Result<Vec<_>>>()
         })?;
-        let running = Arc::new(started);
+        Self::of(started)
+    }
+
+    fn of(servers: Vec<(&'static str, Box<dyn Server>)>) -> Result<Self> {
+        let running = servers.into_iter().map(|(name, server)| (name, Mutex::new(Some(server)))).collect();
+        let running = Arc::new(running);
         Ok(Self { control: Control::start(Arc::clone(&running))?, running })
     }
 
     /// The variables by which tests find the servers.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let mut environment: Vec<_> = self.running.values().flat_map(|server| lock(server).environment()).collect();
+        let of = |server: &Mutex<Option<Box<dyn Server>>>| lock(server).as_ref().map(|server| server.environment());
+        let mut environment: Vec<_> = self.running.values().filter_map(of).flatten().collect();
         environment.push(("COLCA_SERVICES", self.control.address()));
         environment
     }
@@ -89,6 +95,13 @@ impl Services {
     /// Gives a command the variables by which it finds the servers.
     pub(crate) fn add_to(&self, command: &mut Command) {
         command.envs(self.environment());
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        // Who restarts one at the moment ends first.
+        self.running.values().for_each(|server| drop(lock(server).take()));
     }
 }
 
@@ -104,16 +117,97 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-fn lock(server: &Mutex<Box<dyn Server>>) -> MutexGuard<'_, Box<dyn Server>> {
+fn lock(server: &Mutex<Option<Box<dyn Server>>>) -> MutexGuard<'_, Option<Box<dyn Server>>> {
     server.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An empty folder for the data of a server.
-fn data(name: &str) -> Result<PathBuf> {
-    let folder = support::root().join("target/services").join(format!("{name}-{}", std::process::id()));
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+/// A folder for the data of a server. Dropping it removes it.
+struct Folder(PathBuf);
+
+impl Folder {
+    /// An empty one.
+    fn new(name: &str) -> Result<Self> {
+        let folder = support::root().join("target/services").join(format!("{name}-{}", std::process::id()));
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self(folder))
     }
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    Ok(folder)
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Counts how often it was restarted, and whether it is gone.
+    #[derive(Default)]
+    struct Counts {
+        restarted: AtomicUsize,
+        stopped: AtomicUsize,
+    }
+
+    struct Counting(Arc<Counts>);
+
+    impl Server for Counting {
+        fn environment(&self) -> Vec<(&'static str, String)> {
+            vec![("COUNTING", "1".to_owned())]
+        }
+
+        fn restart(&mut self) -> Result<()> {
+            self.0.restarted.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    impl Drop for Counting {
+        fn drop(&mut self) {
+            self.0.stopped.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn order(services: &Services, line: &str) -> String {
+        let mut control = TcpStream::connect(services.control.address()).unwrap();
+        control.write_all(line.as_bytes()).unwrap();
+        let mut answer = String::new();
+        control.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn servers_are_restarted_on_demand_and_stopped_at_the_end() {
+        let counts = Arc::new(Counts::default());
+        let services = Services::of(vec![("counting", Box::new(Counting(Arc::clone(&counts))))]).unwrap();
+        assert!(services.environment().contains(&("COUNTING", "1".to_owned())));
+        assert_eq!(order(&services, "restart counting\n"), "done\n");
+        assert_eq!(order(&services, "restart other\n"), "'restart other' is nothing that can be done\n");
+        assert_eq!(order(&services, "stop counting\n"), "'stop counting' is nothing that can be done\n");
+        assert_eq!((counts.restarted.load(Ordering::SeqCst), counts.stopped.load(Ordering::SeqCst)), (1, 0));
+        // A test that says nothing keeps nobody from stopping them.
+        let _silent = TcpStream::connect(services.control.address()).unwrap();
+        drop(services);
+        assert_eq!(counts.stopped.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_panic_stops_them_too() {
+        let counts = Arc::new(Counts::default());
+        let server = Counting(Arc::clone(&counts));
+        let work = thread::spawn(|| {
+            let _services = Services::of(vec![("counting", Box::new(server))]).unwrap();
+            panic!("a step panics");
+        });
+        assert!(work.join().is_err());
+        assert_eq!(counts.stopped.load(Ordering::SeqCst), 1);
+    }
 }

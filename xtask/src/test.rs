@@ -9,10 +9,10 @@ use anyhow::{Context, Result, anyhow, ensure};
 use support::process::{cargo, display, probe};
 
 use crate::counts::run_and_see;
-use crate::programs::{BUILD, Program};
+use crate::programs::Program;
 use crate::services::{Service, Services};
 use report::Report;
-use steps::{STEPS, Step};
+use steps::{BUILD, STEPS, Step, warm};
 
 /// How the command is used.
 pub(crate) const EXAMPLES: &str = "\
@@ -33,8 +33,19 @@ pub(crate) struct Options {
 
 /// Runs the steps in order and stops at the first that fails. The last line counts the tests.
 pub(crate) fn run(options: &Options) -> ExitCode {
+    let steps = match chosen(&options.only) {
+        Ok(steps) => steps,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
     let mut report = Report::default();
-    let result = chosen(&options.only).and_then(|steps| Run::new(&steps, &mut report).all(&steps));
+    let result = Run::new(&steps, &mut report).all(&steps);
+    if result.is_ok() && steps.len() == STEPS.len() {
+        // Without it the next run would be taken for one in a fresh clone, whose budgets are larger.
+        let _ = std::fs::write(warm(), "");
+    }
     println!("\n== summary\n\n{report}");
     if let Err(error) = &result {
         eprintln!("error: {error:#}\n");
@@ -44,13 +55,15 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     if result.is_ok() && tests.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The steps of these names, all if none is named.
+/// The steps of these names with those that they need, all if none is named.
 fn chosen(only: &[String]) -> Result<Vec<&'static Step>> {
     for name in only {
         let names = || STEPS.iter().map(|step| step.name).collect::<Vec<_>>().join(", ");
         ensure!(STEPS.iter().any(|step| step.name == name), "there is no step '{name}'; there are {}", names());
     }
-    Ok(STEPS.iter().filter(|step| only.is_empty() || only.iter().any(|name| name == step.name)).collect())
+    let is_named = |step: &&Step| only.is_empty() || only.iter().any(|name| name == step.name);
+    let needs_programs = STEPS.iter().filter(is_named).any(|step| step.needs_programs);
+    Ok(STEPS.iter().filter(|step| is_named(step) || (step.name == BUILD && needs_programs)).collect())
 }
 
 /// A run of some steps.
@@ -59,8 +72,6 @@ struct Run<'a> {
     /// The servers that the steps need. They are started when the first step asks for them.
     needed: Vec<Service>,
     services: Option<Services>,
-    /// Whether the programs have been compiled.
-    built: bool,
 }
 
 impl<'a> Run<'a> {
@@ -68,7 +79,7 @@ impl<'a> Run<'a> {
         let mut needed: Vec<Service> = steps.iter().flat_map(|step| step.needs).copied().collect();
         needed.sort_unstable();
         needed.dedup();
-        Self { report, needed, services: None, built: false }
+        Self { report, needed, services: None }
     }
 
     fn all(&mut self, steps: &[&Step]) -> Result<()> {
@@ -105,19 +116,9 @@ impl<'a> Run<'a> {
 
     /// One of our programs with these words as its arguments.
     fn program(&mut self, program: Program, arguments: &str) -> Result<()> {
-        self.build()?;
         let mut command = program.command()?;
         command.args(arguments.split_whitespace());
         self.command(command)
-    }
-
-    /// Compiles the programs, once.
-    fn build(&mut self) -> Result<()> {
-        if !self.built {
-            self.command(cargo(&format!("{BUILD} --quiet")))?;
-            self.built = true;
-        }
-        Ok(())
     }
 
     /// The servers. They run until the last step has ended.
@@ -140,6 +141,7 @@ mod tests {
             chosen(&only).map(|steps| steps.iter().map(|step| step.name).collect::<Vec<_>>())
         };
         assert_eq!(names(&["tests", "fmt"]).unwrap(), ["fmt", "tests"]);
+        assert_eq!(names(&["corpus"]).unwrap(), ["build", "corpus"]);
         assert_eq!(names(&[]).unwrap().len(), STEPS.len());
         let error = names(&["fmt", "tets"]).unwrap_err().to_string();
         assert!(error.starts_with("there is no step 'tets'; there are fmt, tidy, "), "{error}");
@@ -153,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_step_that_fails_says_what_repeats_it() {
-        let step = |name, run| Step { name, warm_s: 1, clean_s: 1, needs: &[], run };
+        let step = |name, run| Step { name, warm_s: 1, clean_s: 1, needs: &[], needs_programs: false, run };
         let steps = [step("one", |_| Ok(())), step("two", |_| Err(anyhow!("broken"))), step("three", |_| Ok(()))];
         let mut report = Report::default();
         let steps: Vec<_> = steps.iter().collect();
@@ -165,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_missing_component_is_reported_with_what_adds_it() {
-        let step = Step { name: "lint", warm_s: 1, clean_s: 1, needs: &[], run: |_| Ok(()) };
+        let step = Step { name: "lint", warm_s: 1, clean_s: 1, needs: &[], needs_programs: false, run: |_| Ok(()) };
         let mut report = Report::default();
         report.begin(&step);
         Run::new(&[], &mut report).component("rustnothing", "nothing", cargo("no-such-command")).unwrap();

@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: the rules of the house, as small checks that everybody runs. It is also a test of this package.
+//! `cargo xtask tidy`: the rules of the workspace, as small checks that everybody runs. It is also a test of this package.
 //!
 //! The tables below are meant to be edited, with a reviewer looking. `docs/architecture.md` gives the reasons.
 
@@ -12,7 +12,7 @@ use support::root;
 use crate::metadata::Metadata;
 
 /// The lowest floor of what stands beside the crates: benches and the automation, which may use every crate. The driver,
-/// which everybody compiles first, uses none.
+/// which everybody compiles first, uses none: see [`DRIVER`].
 pub(crate) const BESIDE: u8 = 7;
 
 /// The crate that knows disks, networks and a runtime, so that the others need not.
@@ -60,6 +60,9 @@ pub(crate) const CRATES: &[Rules] = &[
     rules(BESIDE + 2, "interchange", "anyhow async-trait clap pollster", ""),
     rules(BESIDE + 2, "faults", "anyhow clap libc pollster", ""),
 ];
+
+/// The packages that `cargo xtask` compiles first, and what of the workspace each may use.
+const DRIVER: &[(&str, &[&str])] = &[("xtask", &["support"]), ("support", &[])];
 
 /// A package that only one crate may use directly, and the rest of its family with it.
 struct Reserved {
@@ -124,7 +127,7 @@ const UNMENTIONABLE: &[&str] = &["/home/", "/root/", "/Users/", "C:\\Users", "//
 /// Checks everything and prints what is wrong.
 pub(crate) fn run() -> Result<()> {
     let (metadata, files) = (Metadata::load()?, text::read(&root())?);
-    let problems = problems(&metadata, &files);
+    let problems = problems(&metadata, &files, &text::tracked()?);
     for problem in &problems {
         println!("{problem}");
     }
@@ -133,14 +136,15 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-fn problems(metadata: &Metadata, files: &[text::SourceFile]) -> Vec<String> {
+fn problems(metadata: &Metadata, files: &[text::SourceFile], tracked: &[String]) -> Vec<String> {
     let mut problems = Vec::new();
     problems.extend(graph::floors(metadata, CRATES));
     problems.extend(graph::listed(metadata, CRATES));
+    problems.extend(graph::driver(metadata, DRIVER));
     problems.extend(graph::reserved(metadata, RESERVED));
     problems.extend(graph::runtimes(metadata, CRATES));
     problems.extend(graph::rust_versions(metadata));
-    problems.extend(text::top_level(files));
+    problems.extend(text::top_level(tracked));
     problems.extend(text::packages(metadata, files));
     problems.extend(text::unmentionable(files, UNMENTIONABLE));
     problems.extend(absences::hold(files, CRATES, ABSENT));
@@ -164,7 +168,7 @@ mod tests {
     #[test]
     fn this_workspace_is_tidy() {
         let files = text::read(&root()).unwrap();
-        let problems = problems(&Metadata::load().unwrap(), &files);
+        let problems = problems(&Metadata::load().unwrap(), &files, &text::tracked().unwrap());
         assert!(problems.is_empty(), "`cargo xtask tidy` says:\n{}", problems.join("\n"));
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use benches::{context, embedded_nodes};
+use colca::persist::Digest;
 use pollster::block_on;
 use support::{root, thousands};
 
@@ -38,7 +39,10 @@ pub(crate) struct Data {
 impl Data {
     /// Makes the context if it is not there.
     pub(crate) fn find(size: Size) -> Result<Self> {
-        let folder = root().join(format!("target/bench/{}x{}", size.nodes, size.dimensions));
+        // Other workloads are other data.
+        let workloads = Digest::of(include_bytes!("../../../benches/src/lib.rs"));
+        let name = format!("{}x{}-{:.8}", size.nodes, size.dimensions, workloads.to_string());
+        let folder = root().join("target/bench").join(name);
         let context_folder = folder.join("context");
         if !context_folder.exists() {
             println!("making a context with {size}; this is done once");

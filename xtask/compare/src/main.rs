@@ -27,7 +27,7 @@ use rows::ROWS;
 struct Args {
     /// Which rows. Default: all
     rows: Vec<String>,
-    /// With a tenth of the rows and half of the dimensions
+    /// With a tenth of the nodes and half of the dimensions
     #[arg(long)]
     quick: bool,
     /// Also write all times and ratios into this file
@@ -70,8 +70,8 @@ fn run(args: &Args) -> Result<()> {
         println!("  {:<10} {:>4} s   {}", row.name, row.seconds(args.quick), row.work);
     }
     let seconds: u64 = rows.iter().map(|row| row.seconds(args.quick)).sum();
-    println!("\nIt takes about {seconds} seconds, most of them in LlamaIndex.\n");
-    let mut bench = Bench { data: Data::find(size)?, llama_index: Peer::llama_index()? };
+    println!("\nIt takes about {seconds} seconds.\n");
+    let mut bench = Bench { data: Data::find(size)?, llama_index: Peer::llama_index() };
     let mut measured = Vec::new();
     for row in rows {
         println!("{} …", row.name);

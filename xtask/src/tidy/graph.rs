@@ -54,6 +54,22 @@ pub(super) fn listed(metadata: &Metadata, rules: &[Rules]) -> Vec<String> {
     problems
 }
 
+/// The driver, which everybody compiles first, uses nothing of the workspace but what is as light.
+pub(super) fn driver(metadata: &Metadata, driver: &[(&str, &[&str])]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for package in metadata.workspace() {
+        let Some((_, may_use)) = driver.iter().find(|(name, _)| *name == package.name) else { continue };
+        let used = package.dependencies.iter().filter(|dependency| dependency.path.is_some());
+        for used in used.filter(|used| !may_use.contains(&used.name.as_str())) {
+            problems.push(format!(
+                "'{}' depends on '{}': everybody compiles it before anything else, so it uses nothing of the product",
+                package.name, used.name
+            ));
+        }
+    }
+    problems
+}
+
 /// What only one crate may know, the others do not use directly.
 pub(super) fn reserved(metadata: &Metadata, reserved: &[Reserved]) -> Vec<String> {
     let mut problems = Vec::new();
@@ -254,6 +270,17 @@ mod tests {
             ],
         );
         check(&["high:"], &["CRATES of xtask/src/tidy.rs has a row for 'low', which does not exist"]);
+    }
+
+    #[test]
+    fn the_driver_uses_nothing_of_the_product() {
+        let check = |lines: &[&str], expected: &[&str]| {
+            assert_eq!(driver(&workspace(lines), crate::tidy::DRIVER), expected);
+        };
+        check(&["xtask: support, clap", "support: anyhow", "colca:"], &[]);
+        let why = "everybody compiles it before anything else, so it uses nothing of the product";
+        check(&["xtask: dev colca", "support:", "colca:"], &[&format!("'xtask' depends on 'colca': {why}")]);
+        check(&["support: xtask", "xtask:"], &[&format!("'support' depends on 'xtask': {why}")]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use support::process::{output, program};
 use support::root;
 
 use crate::metadata::{Metadata, Package};
@@ -50,9 +51,15 @@ fn visit(root: &Path, folder: &Path, files: &mut Vec<SourceFile>) -> Result<()> 
     Ok(())
 }
 
-/// Whoever lists the repository sees what it is made of: a new folder finds its place below one of these.
-pub(super) fn top_level(files: &[SourceFile]) -> Vec<String> {
-    let folders: BTreeSet<&str> = files.iter().filter_map(|file| Some(file.path.split_once('/')?.0)).collect();
+/// The paths of all files that git tracks, relative to the root.
+pub(super) fn tracked() -> Result<Vec<String>> {
+    let list = output(&mut program("git", "ls-files -z")).context("git lists the files of the repository")?;
+    Ok(String::from_utf8_lossy(&list).split_terminator('\0').map(str::to_owned).collect())
+}
+
+/// The top level shows what the repository is made of; a new folder goes below one of its folders.
+pub(super) fn top_level(tracked: &[String]) -> Vec<String> {
+    let folders: BTreeSet<&str> = tracked.iter().filter_map(|path| Some(path.split_once('/')?.0)).collect();
     let expected = BTreeSet::from(TOP_LEVEL);
     let unknown = folders.difference(&expected).map(|name| format!("{name}/: no folder of the top level"));
     let missing = expected.difference(&folders).map(|name| format!("{name}/: this folder of the top level is missing"));
@@ -224,10 +231,10 @@ mod tests {
 
     #[test]
     fn the_top_level_has_its_folders_and_no_others() {
-        let mut files: Vec<_> = TOP_LEVEL.iter().map(|folder| file(&format!("{folder}/file"), "")).collect();
-        files.push(file("README.md", ""));
+        let mut files: Vec<_> = TOP_LEVEL.iter().map(|folder| format!("{folder}/file")).collect();
+        files.push("README.md".to_owned());
         assert!(top_level(&files).is_empty());
-        files[1] = file("faults/src/lib.rs", "");
+        files[1] = "faults/src/lib.rs".to_owned();
         let missing = format!("{}/: this folder of the top level is missing", TOP_LEVEL[1]);
         assert_eq!(top_level(&files), ["faults/: no folder of the top level", &missing]);
     }

@@ -29,6 +29,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Line>> {
         ("commit the document store", docstore),
         ("commit an empty context", files_in(&empty)?),
     ];
+    fs::remove_dir_all(empty)?;
     files.into_iter().map(|(work, files)| commit_beside_plain_writing(bench, work, &files)).collect()
 }
 

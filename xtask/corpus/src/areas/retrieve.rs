@@ -263,7 +263,8 @@ async fn judge_documents(index: &Index, recorded: &Value) -> Outcome {
             // Nodes of keywords and of graphs come in arbitrary order, and their documents with them.
             let recorded = unmark(recorded);
             let sorted = |value: &Value| {
-                let mut entries: Vec<_> = value.as_object().cloned().unwrap_or_default().into_iter().collect();
+                let Some(entries) = value.as_object() else { return value.clone() };
+                let mut entries: Vec<_> = entries.clone().into_iter().collect();
                 entries.sort_by(|a, b| a.0.cmp(&b.0));
                 Value::Object(entries.into_iter().collect())
             };

@@ -29,6 +29,8 @@ pub(super) async fn run(case: &Case, ctx: &StorageContext, answers: &mut Answers
                 Some(dict) => Outcome::Failed(format!("ours has content: {}", short(&dict))),
             };
             answers.put(Area::VectorStores, &at("data"), outcome);
+            let none = Value::from(Vec::<Value>::new());
+            answers.equal(Area::VectorStores, &at("order"), expected.get("order").unwrap_or(&none), &none);
             continue;
         }
         let dict = store.to_dict().unwrap_or(Value::Null);

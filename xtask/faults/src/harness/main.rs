@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use support::RESULT;
 use support::Random;
 use support::process::minutes;
 
@@ -124,7 +125,7 @@ fn main() -> ExitCode {
 /// Tries all faults and prints the table. Fails if anything was lost.
 fn run(options: Options) -> Result<()> {
     if !cfg!(target_os = "linux") {
-        println!("SKIPPED: faults can be made on Linux only");
+        println!("{RESULT}not tried: faults can be made on Linux only");
         return Ok(());
     }
     if !disk::have_own_mounts() {
