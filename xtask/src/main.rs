@@ -106,11 +106,5 @@ fn main() -> ExitCode {
         Command::Recall { check } => recall::run(check),
         Command::Services => services::run(),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    support::exit(result)
 }

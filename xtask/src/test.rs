@@ -148,6 +148,12 @@ mod tests {
     }
 
     #[test]
+    fn the_budgets_are_12_minutes_warm_and_25_in_a_fresh_clone() {
+        let sum = |of: fn(&Step) -> u64| STEPS.iter().map(of).sum::<u64>();
+        assert_eq!((sum(|step| step.warm_s), sum(|step| step.clean_s)), (12 * 60, 25 * 60));
+    }
+
+    #[test]
     fn the_help_lists_the_steps() {
         let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
         assert!(EXAMPLES.starts_with(&format!("Steps: {}\n", names.join(", "))));

@@ -53,13 +53,7 @@ struct Bench {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    support::exit(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<()> {

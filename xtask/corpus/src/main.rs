@@ -41,13 +41,7 @@ Examples:
   cargo xtask corpus --self-test 1000                would a wrong answer be noticed?";
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    support::exit(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<()> {

@@ -72,17 +72,10 @@ Examples:
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let result = match args.self_test {
+    support::exit(match args.self_test {
         Some(alterations) => self_test(args.from, alterations),
         None => run(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 /// Compares what does not depend on chance, unless one seed is wanted, and carries out the plans of the seeds.
@@ -133,7 +126,7 @@ fn run(args: &Args) -> Result<()> {
 
 /// Compares what is the same in every run, and random texts. Counts the comparisons.
 fn fixed_comparisons(seed: u64) -> Result<usize> {
-    let mut python = Python::new(LLAMA_INDEX.python()?);
+    let mut python = Python::new(&LLAMA_INDEX.python()?);
     let folder = target().join(format!("example-{}", std::process::id()));
     let mut compared = check_written_filters(&mut python)?;
     compared += example::check(&mut python, &folder).context("the example 'persist_and_load'")?;
@@ -236,7 +229,7 @@ struct Workplace {
 
 impl Workplace {
     fn new(python: &Path, target: &Path, worker: usize) -> Result<Self> {
-        let mut python = Python::new(python.to_owned());
+        let mut python = Python::new(python);
         let hello = python.ask("hello", []);
         let advice = "LlamaIndex does not start; when target/venvs/llama-index is deleted, it is installed again";
         let hello = hello.context(advice)?;

@@ -55,9 +55,9 @@ impl Tamper {
         if !self.is_time() {
             return;
         }
-        let mut places: Vec<usize> = (0..answers.len()).collect();
-        while !places.is_empty() {
-            let at = places.swap_remove(self.random.below(places.len()));
+        let mut untried: Vec<usize> = (0..answers.len()).collect();
+        while !untried.is_empty() {
+            let at = untried.swap_remove(self.random.below(untried.len()));
             let change = match answers[at].get("error").map(ToString::to_string) {
                 // Two errors are compared by what they say went wrong.
                 Some(error) => {

@@ -2,10 +2,12 @@
 
 pub mod marked;
 pub mod process;
+pub mod python;
 mod random;
 pub mod venv;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 pub use random::Random;
 
@@ -16,6 +18,17 @@ pub const RESULT: &str = "result: ";
 pub fn root() -> PathBuf {
     let support = Path::new(env!("CARGO_MANIFEST_DIR"));
     support.ancestors().nth(2).expect("support lies in xtask, and xtask in the workspace").to_path_buf()
+}
+
+/// Prints the error that a program ends with, if there is one, and returns its exit code.
+pub fn exit(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// A number with commas between its thousands.

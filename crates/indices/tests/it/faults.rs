@@ -50,8 +50,8 @@ impl Fault {
 /// Returns true if it failed. Nothing but the fault makes it fail.
 pub(crate) fn is_cut<T>(done: indices::Result<T>) -> bool {
     let Err(error) = done else { return false };
-    let told = with_causes(&error);
-    assert!(told.contains("the line is cut"), "{told}");
+    let message = with_causes(&error);
+    assert!(message.contains("the line is cut"), "{message}");
     true
 }
 
@@ -271,8 +271,8 @@ async fn change(index: &Index, kind: &str, models: (TestEmbedder, Words), n: usi
     match done {
         Ok(()) => true,
         Err(e) => {
-            let told = with_causes(&e);
-            assert!(told.ends_with(": the model is out of order"), "{told}");
+            let message = with_causes(&e);
+            assert!(message.ends_with(": the model is out of order"), "{message}");
             false
         }
     }

@@ -59,8 +59,8 @@ fn texts_cut_off_anywhere_are_errors_or_whole() {
         for end in 0..text.len() {
             let place = place(&FILES);
             place.put(name, text[..end].to_owned());
-            let told = block_on(StorageContext::open(place)).unwrap_err().to_string();
-            assert!(told.contains(name), "{name} cut off at {end}: {told}");
+            let message = block_on(StorageContext::open(place)).unwrap_err().to_string();
+            assert!(message.contains(name), "{name} cut off at {end}: {message}");
         }
     }
 }

@@ -93,7 +93,7 @@ fn the_single_file_of_0_5_becomes_a_context() {
         (r#"{"docstore": {"__data__": {"docs": {"n": 1}}}}"#, "node 'n' is not an object"),
         (r#"{"docstore": {"__data__": {"docs": {}}}}"#, "'index_struct' is missing"),
     ] {
-        let told = StorageContext::from_single_file(&Text::from(broken)).unwrap_err().to_string();
-        assert_eq!(told, format!("not a storage context's dict: {expected}"), "{broken}");
+        let message = StorageContext::from_single_file(&Text::from(broken)).unwrap_err().to_string();
+        assert_eq!(message, format!("not a storage context's dict: {expected}"), "{broken}");
     }
 }

@@ -312,8 +312,8 @@ async fn credentials_that_are_not_right_are_told_and_not_shown() {
         assert!(!told.contains(secret), "{secret} in {told}");
     }
     assert!(matches!(place.list(Folder::Own).await, Err(Error::Forbidden { .. })));
-    let told = place.abilities().await.unwrap_err();
-    assert_eq!(cause(&told), "PermissionDenied", "{told:?}");
+    let error = place.abilities().await.unwrap_err();
+    assert_eq!(cause(&error), "PermissionDenied", "{error:?}");
 }
 
 #[tokio::test]
@@ -325,8 +325,8 @@ async fn a_place_that_may_not_be_listed_says_so_and_is_read() {
     let proxy = Proxy::start(remote.port(), |_| Fate::Replace("404", "403 Forbidden")).await;
     let place = unsigned.through(proxy.port()).place();
     assert!(matches!(place.list(Folder::Published).await, Err(Error::Forbidden { .. })));
-    let told = place.read(".colca/2.json", WHOLE).await.unwrap_err();
-    assert_eq!(cause(&told), "PermissionDenied", "nothing is known yet: {told:?}");
+    let error = place.read(".colca/2.json", WHOLE).await.unwrap_err();
+    assert_eq!(cause(&error), "PermissionDenied", "nothing is known yet: {error:?}");
     assert_eq!(place.read(".colca/latest", WHOLE).await.unwrap().unwrap(), "1");
     assert_eq!(place.read(".colca/2.json", WHOLE).await.unwrap(), None);
     // One that may be listed and forbids reading does not mean absence.
@@ -337,8 +337,8 @@ async fn a_place_that_may_not_be_listed_says_so_and_is_read() {
     .await;
     let place = remote.through(proxy.port()).place();
     assert_eq!(place.read(".colca/latest", WHOLE).await.unwrap().unwrap(), "1");
-    let told = place.read(".colca/2.json", WHOLE).await.unwrap_err();
-    assert_eq!(cause(&told), "PermissionDenied", "{told:?}");
+    let error = place.read(".colca/2.json", WHOLE).await.unwrap_err();
+    assert_eq!(cause(&error), "PermissionDenied", "{error:?}");
 }
 
 /// The kind of OpenDAL's error in an error.
@@ -349,9 +349,9 @@ fn cause(error: &Error) -> String {
 
 /// Demands that a call has failed because nobody answered.
 fn unanswered<T: std::fmt::Debug>(done: persist::Result<T>, expected: &str) {
-    let told = done.unwrap_err();
-    let Error::Failed { operation, source, .. } = &told else { panic!("{told:?}") };
-    assert_eq!(*operation, expected, "{told:?}");
+    let error = done.unwrap_err();
+    let Error::Failed { operation, source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(*operation, expected, "{error:?}");
     assert!(source.to_string().contains("timeout"), "{source}");
 }
 

@@ -113,13 +113,7 @@ struct Harness {
 }
 
 fn main() -> ExitCode {
-    match run(Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    support::exit(run(Options::parse()))
 }
 
 /// Tries all faults and prints the table. Fails if anything was lost.

@@ -113,9 +113,9 @@ pub(super) fn full_disk(harness: &Harness, start: &Start) -> Result<Tried> {
 
 /// How many pages a file system has in use.
 fn pages(folder: &Path) -> Result<u64> {
-    let told = support::process::output(support::process::program("stat", "-f -c %b/%f").arg(folder))?;
-    let told = String::from_utf8(told)?;
-    let (all, free) = told.trim().split_once('/').context("`stat -f` tells no sizes")?;
+    let text = support::process::output(support::process::program("stat", "-f -c %b/%f").arg(folder))?;
+    let text = String::from_utf8(text)?;
+    let (all, free) = text.trim().split_once('/').context("`stat -f` tells no sizes")?;
     Ok(all.parse::<u64>()? - free.parse::<u64>()?)
 }
 
