@@ -60,7 +60,8 @@ impl Step {
     }
 }
 
-/// All steps; together 12 minutes warm, and 25 in a fresh clone. Where a check is longer than fits here, this is a fixed sample of it, and `torture` runs the whole.
+/// All steps; together 12 minutes warm, and 25 in a fresh clone. Where a check is longer than fits here, this is a fixed
+/// sample of it, and `torture` runs the whole.
 pub(super) const STEPS: &[Step] = &[
     step("fmt", [5, 5], fmt),
     step("tidy", [5, 15], |_| tidy::run()),

@@ -8,7 +8,7 @@ use crate::row::{Line, Row};
 use crate::timing::{in_turn, timed};
 
 pub(super) const ROW: Row =
-    Row { name: "open", work: "Opens a persisted context, ready to be queried.", full_s: 125, quick_s: 12, measure };
+    Row { name: "open", work: "Opens a persisted context, ready to be queried.", full_s: 330, quick_s: 12, measure };
 
 fn measure(bench: &mut Bench) -> Result<Vec<Line>> {
     let folder = bench.data.context.as_path();

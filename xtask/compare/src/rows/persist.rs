@@ -15,7 +15,7 @@ use crate::timing::{in_turn, timed};
 pub(super) const ROW: Row = Row {
     name: "persist",
     work: "Persists a context again, durably, after one document has changed; LlamaIndex writes all files, without fsync.",
-    full_s: 60,
+    full_s: 170,
     quick_s: 8,
     measure,
 };
