@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-
 use support::process::{self, output};
 use support::root;
 use support::venv::LLAMA_INDEX;

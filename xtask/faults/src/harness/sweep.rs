@@ -115,7 +115,7 @@ pub(super) fn full_disk(harness: &Harness, start: &Start) -> Result<Tried> {
 fn pages(folder: &Path) -> Result<u64> {
     let text = support::process::output(support::process::program("stat", "-f -c %b/%f").arg(folder))?;
     let text = String::from_utf8(text)?;
-    let (all, free) = text.trim().split_once('/').context("`stat -f` tells no sizes")?;
+    let (all, free) = text.trim().split_once('/').context("`stat -f` prints no sizes")?;
     Ok(all.parse::<u64>()? - free.parse::<u64>()?)
 }
 
