@@ -5,7 +5,12 @@
 //! cargo run --release --example copy_context -- --upgrade --json ./old ./new
 //! ```
 //!
-//! SRC is a directory that any LlamaIndex from 0.6 on wrote, or the single file that 0.5 and before saved an index to.
+//! SRC is a location that any LlamaIndex from 0.6 on wrote, or the single file that 0.5 and before saved an index to. SRC
+//! and DST are folders or URIs: with the features `s3`, `r2`, `gcs` and `azblob` any two services, as in
+//!
+//! ```text
+//! cargo run --release --features s3,r2 --example copy_context -- s3://bucket/prefix r2://account/bucket/prefix
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,12 +23,12 @@ use colca::raw_json::Text;
 /// Copies a storage context: opens SRC, persists to DST, prints the report.
 #[derive(Parser)]
 #[command(
-    after_help = "Examples:\n  copy_context ./storage ./backup\n  copy_context --upgrade ./storage-of-0.6 ./storage\n  copy_context --json ./storage ./backup\n"
+    after_help = "Examples:\n  copy_context ./storage ./backup\n  copy_context s3://bucket/prefix r2://account/bucket/prefix\n  copy_context --upgrade ./storage-of-0.6 ./storage\n  copy_context --json ./storage ./backup\n"
 )]
 struct Args {
-    /// The context's folder, or a single file of LlamaIndex 0.5
+    /// The location of the context, or a single file of LlamaIndex 0.5
     src: String,
-    /// The folder to persist to; created if need be
+    /// The location to persist to; a folder is created if need be
     dst: String,
     /// Rewrite what older versions wrote into what today's LlamaIndex reads
     #[arg(long)]

@@ -61,6 +61,16 @@ impl Error {
         }
     }
 
+    /// Whether the same may succeed at another time, because the network or a service failed, or another writer was at
+    /// work.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::StorageContext(e) => e.is_retryable(),
+            Self::Persist(e) => e.is_retryable(),
+            _ => false,
+        }
+    }
+
     /// Whether a place holds something else than was expected there, so that nothing was written.
     pub fn is_conflict(&self) -> bool {
         match self {

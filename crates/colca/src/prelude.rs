@@ -2,9 +2,17 @@
 
 pub use chatstore::{ChatMessage, ChatStore, SimpleChatStore};
 pub use docstore::{AddOptions, KvDocumentStore, RefDocInfo};
+#[cfg(feature = "azblob")]
+pub use fs_backends::AzblobConfig;
+#[cfg(feature = "gcs")]
+pub use fs_backends::GcsConfig;
+#[cfg(feature = "r2")]
+pub use fs_backends::R2Config;
+#[cfg(feature = "s3")]
+pub use fs_backends::S3Config;
 #[cfg(feature = "opendal")]
-pub use fs_backends::ObjectFs;
-pub use fs_backends::{IntoPlace, LocalFs, Place};
+pub use fs_backends::{DiskCache, ObjectFs, RequestOptions};
+pub use fs_backends::{FsConfig, IntoPlace, LocalFs, Place};
 pub use graphstore::{GraphStore, PropertyGraphStore, SimpleGraphStore, SimplePropertyGraphStore, Triplet};
 pub use indexstore::{IndexStruct, IndexStructData, KvIndexStore};
 pub use indices::{

@@ -2,7 +2,7 @@ use std::future::Future;
 use std::path::Path;
 
 use chatstore::SimpleChatStore;
-use fs_backends::IntoPlace;
+use fs_backends::{IntoPlace, Place};
 use graphstore::{SimpleGraphStore, SimplePropertyGraphStore};
 use kv_core::SimpleKvStore;
 use persist::{PersistFile, ReadOptions, StoreFile, commit, read_files};
@@ -40,14 +40,14 @@ pub trait StorePath: Sized {
     #[doc(hidden)]
     fn file(&self) -> StoreFile;
 
-    /// Opens the store in the file at `path`.
+    /// Opens the store in the file at `path`: a path on a local disk, or a URI such as `s3://bucket/prefix/file.json`, with
+    /// settings as in `?region=eu-central-1`.
     ///
     /// # Errors
     /// [`persist::Error::NotFound`] if there is no such file, and what is wrong with it if it is no such store.
     fn from_persist_path(path: impl AsRef<Path>) -> impl Future<Output = Result<Self>> {
         async move {
-            let (folder, name) = split(path.as_ref())?;
-            let place = folder.into_place()?;
+            let (place, name) = split(path.as_ref())?;
             let file = read_files(&*place, &[&name], ReadOptions::default()).await?.pop().flatten();
             let not_found = || persist::Error::NotFound { place: place.location(), name: name.clone() };
             let file = file.ok_or_else(not_found)?;
@@ -63,19 +63,24 @@ pub trait StorePath: Sized {
     fn persist(&self, path: impl AsRef<Path>) -> impl Future<Output = Result<()>> {
         let file = self.file();
         async move {
-            let (folder, name) = split(path.as_ref())?;
-            commit(&*folder.into_place()?, vec![PersistFile::new(name, file.content)], &[]).await?;
+            let (place, name) = split(path.as_ref())?;
+            commit(&*place, vec![PersistFile::new(name, file.content)], &[]).await?;
             Ok(())
         }
     }
 }
 
-/// The folder and the name of a file. A path without a folder means the current one.
-fn split(path: &Path) -> Result<(&Path, String)> {
+/// The location and the name of a file. A path without a folder means the current one.
+fn split(path: &Path) -> Result<(Place, String)> {
+    if let Some(uri) = path.to_str().filter(|path| path.contains("://")) {
+        let (address, settings) = uri.split_at(uri.find('?').unwrap_or(uri.len()));
+        let (folder, name) = address.rsplit_once('/').unwrap_or(("", address));
+        return Ok((format!("{folder}{settings}").into_place()?, name.to_owned()));
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default();
     match name.to_str() {
-        Some(name) => Ok((folder, name.to_owned())),
+        Some(name) => Ok((folder.into_place()?, name.to_owned())),
         None => Err(persist::Error::InvalidName { name: format!("{name:?}"), reason: "it is no Unicode" }.into()),
     }
 }
@@ -100,4 +105,22 @@ store_paths! {
     SimpleGraphStore
     SimplePropertyGraphStore
     SimpleChatStore
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, location: &str, name: &str) {
+        let (place, found) = split(Path::new(path)).unwrap();
+        assert_eq!((place.location().as_str(), found.as_str()), (location, name), "{path}");
+    }
+
+    #[test]
+    fn a_file_is_named_by_a_path_or_a_uri() {
+        check("/data/chat.json", "/data", "chat.json");
+        check("file:///data/chat.json", "/data", "chat.json");
+        #[cfg(feature = "s3")]
+        check("s3://b/p/chat.json?endpoint=http://h:1", "s3://b/p?endpoint=http://h:1", "chat.json");
+    }
 }

@@ -1,130 +1,181 @@
+mod call;
 mod cause;
+mod documents;
 mod download;
 mod list;
 mod probe;
 mod publish;
+mod requests;
 mod upload;
+mod watch;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use opendal::layers::{RetryLayer, TimeoutLayer};
+use opendal::layers::TimeoutLayer;
 use opendal::options::WriteOptions;
 use opendal::{ErrorKind, Operator};
 use persist::{
-    Abilities, Content, Durability, Error, Expected, FileInfo, Folder, PersistFs, Publication, Result, Stored,
-    check_name, check_own_path, check_path,
+    Abilities, Content, Durability, Expected, FileInfo, Folder, PersistFs, Publication, Result, Stored, check_name,
+    check_own_path, check_path,
 };
-use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
-use cause::Cause;
+use crate::DiskCache;
+#[cfg(feature = "http")]
+use crate::service::Shared;
 use probe::Conditions;
 
-/// How long a request that carries no content may take, and how long one that carries a part of it.
-const TIMEOUT: Duration = Duration::from_secs(20);
-const TIMEOUT_OF_CONTENT: Duration = Duration::from_secs(60);
-
-/// How often a request is tried again, and how long to wait before: half a second, then twice as long each time.
-const RETRIES: usize = 4;
-const RETRY_DELAY: Duration = Duration::from_millis(500);
+pub use requests::RequestOptions;
+#[cfg(feature = "http")]
+pub(crate) use watch::Activity;
 
 /// The size of the parts in which content travels. R2 wants all parts of an upload but the last to be of one size.
 const CHUNK: usize = 8 << 20;
 
 /// How many parts of one file travel at the same time.
-const CONCURRENT: usize = 4;
+const CONCURRENT: usize = 8;
+
+/// How many times the time limit of a request whose content is sent by a client that does not note what it sends.
+const PATIENCE_WITH_CONTENT: u32 = 3;
 
 /// A prefix in a bucket of an object store, or whatever else OpenDAL reaches.
 ///
-/// The operator's root is the place. Requests time out after 20 seconds, those that carry a part of a file after 60,
-/// and are tried 5 times in all, each time after a longer pause; so a dead connection is an error and no endless wait.
-/// A Tokio runtime with time and network is needed.
+/// It is made from a URI, from a config such as `S3Config`, or from an operator of the caller's, whose root is the
+/// location. Requests have a time limit and are repeated, and an operation without progress ends after a while: see
+/// [`RequestOptions`]. A Tokio runtime with time and network is needed.
 ///
-/// What the place can do is not taken from what OpenDAL says of the service, but tried:
+/// What the location can do is not taken from what OpenDAL says of the service, but tried:
 /// [`abilities`](PersistFs::abilities) makes two small objects, asks for what must be refused, and deletes them.
 ///
-/// Files travel in parts of 8 MiB, four at a time; a file that is written takes less than 100 MiB of memory, however
-/// large it is, and can have 78 GiB on S3, whose uploads have 10,000 parts at most. A multipart upload that is not
-/// finished because the process was killed stays in the bucket, unseen and paid for: give the bucket a rule that aborts
-/// them after some days.
+/// Files travel in parts of 8 MiB, eight at a time; writing a file takes less than 200 MiB of memory, however large it is,
+/// and it can have 78 GiB on S3, whose uploads have 10,000 parts at most. A multipart upload that is not finished because
+/// the process was killed stays in the bucket, unseen and paid for: give the bucket a rule that aborts them after some
+/// days.
 ///
-/// Clones share what was found out about the place.
+/// Clones share what was found out about the location.
 #[derive(Clone)]
 pub struct ObjectFs {
     operator: Operator,
-    /// Without a layer that repeats requests, for reads that must come from one object.
-    once: Option<Operator>,
+    /// Whether the operator repeats requests by itself. If so, none are repeated here, and what must come from one object
+    /// is read with conditions.
+    repeats: bool,
+    /// Whether requests are made by our own client, which notes what it sends.
+    notes_sent: bool,
+    requests: RequestOptions,
+    location: Arc<str>,
+    identity: Arc<str>,
+    cache: Option<DiskCache>,
     known: Arc<Known>,
 }
 
-/// What was found out about a place.
+/// What was found out about a location.
 #[derive(Debug, Default)]
 struct Known {
     conditions: OnceCell<Conditions>,
     /// Whether something was read there, so that the credentials allow to read.
     readable: AtomicBool,
+    /// When an operation failed for want of an answer, if none has succeeded since.
+    silent: Mutex<Option<Instant>>,
 }
 
 impl ObjectFs {
-    /// The place at the operator's root. Nothing is asked of the service yet.
+    /// The location at the operator's root. Nothing is asked of the service yet.
     ///
-    /// The time limit and the repetitions are added here; layers that the operator has already stay beneath them. With
-    /// OpenDAL's `RetryLayer` among those a small file takes two requests to read instead of one.
+    /// Time limits and repetitions are added here, see [`RequestOptions`]; layers that the operator has already stay
+    /// beneath them. If OpenDAL's `RetryLayer` is among those, a small file takes two requests to read instead of one.
     pub fn new(operator: Operator) -> Self {
-        let timeout = TimeoutLayer::new().with_timeout(TIMEOUT).with_io_timeout(TIMEOUT_OF_CONTENT);
-        let retry = RetryLayer::new().with_max_times(RETRIES).with_min_delay(RETRY_DELAY).with_jitter();
-        // The other way round a timeout would cut off the retries and the state that they restore.
-        let once = operator.layer(timeout);
-        Self { operator: once.clone().layer(retry), ..Self::with_own_layers(once) }
+        Self::with_requests(operator, RequestOptions::default())
     }
 
-    /// The same with an operator that has all the layers it is to have: [`new`](Self::new) with other times. Without a
-    /// time limit among them a call may never return. Of the layers that repeat requests only `RetryLayer` is known
+    /// As [`new`](Self::new), with other time limits and repetitions. The time to connect is the operator's matter.
+    pub fn with_requests(operator: Operator, requests: RequestOptions) -> Self {
+        let with_content = requests.timeout * PATIENCE_WITH_CONTENT;
+        // Retries go around it: the other way round it would cut off the state that they restore.
+        let limit = TimeoutLayer::new().with_timeout(requests.timeout).with_io_timeout(with_content);
+        let repeats = repeats(&operator);
+        Self { requests, repeats, ..Self::with_own_layers(operator.layer(limit)) }
+    }
+
+    /// The location of an operator that has all the layers it is to have. Without a time limit among them an operation
+    /// ends only by the deadline of [`RequestOptions`]. Of the layers that repeat requests only `RetryLayer` is known
     /// here, and another one must not go on where an answer broke off.
     pub fn with_own_layers(operator: Operator) -> Self {
-        // Nothing else tells its layers.
-        let repeats = format!("{operator:?}").contains("Retry");
-        Self { once: (!repeats).then(|| operator.clone()), operator, known: Arc::default() }
+        let info = operator.info();
+        let location = format!("{}://{}/{}", info.scheme(), info.name(), info.root().trim_matches('/'));
+        let location: Arc<str> = location.trim_end_matches('/').into();
+        let identity = match endpoint(&operator) {
+            Some(endpoint) => format!("{location} at {endpoint}").into(),
+            None => Arc::clone(&location),
+        };
+        Self {
+            operator,
+            repeats: true,
+            notes_sent: false,
+            requests: RequestOptions::default(),
+            location,
+            identity,
+            cache: None,
+            known: Arc::default(),
+        }
     }
 
-    /// The operator for a request about this path, if it can be used here and now.
-    fn operator(&self, operation: &'static str, path: &str) -> Result<&Operator> {
-        // OpenDAL trims it, and would use another key.
-        if path.trim() != path {
-            let reason = "it starts or ends with a space";
-            return Err(Error::InvalidName { name: path.to_owned(), reason });
-        }
-        match Handle::try_current() {
-            Ok(_) => Ok(&self.operator),
-            Err(_) => Err(Error::failed(self.location(), operation, path, "this needs to run inside a Tokio runtime")),
+    /// The location of a service whose client is our own.
+    #[cfg(feature = "http")]
+    pub(crate) fn of_service(operator: Operator, location: String, identity: String, shared: &Shared) -> Self {
+        Self {
+            repeats: false,
+            notes_sent: true,
+            requests: shared.requests,
+            location: location.into(),
+            identity: identity.into(),
+            cache: shared.cache.clone(),
+            ..Self::with_own_layers(operator)
         }
     }
 
-    fn failed(&self, operation: &'static str, path: &str, cause: opendal::Error) -> Error {
-        Error::failed(self.location(), operation, path, Cause::from(cause))
+    /// Keeps what is read in a folder on a local disk, so that it need not be read again.
+    #[must_use]
+    pub fn with_cache(self, cache: DiskCache) -> Self {
+        Self { cache: Some(cache), ..self }
     }
+}
+
+/// Whether the operator has OpenDAL's layer that repeats requests. Nothing else tells its layers.
+fn repeats(operator: &Operator) -> bool {
+    format!("{operator:?}").contains("Retry")
+}
+
+/// The address that an operator's requests go to, if the service shows it. Nothing else tells it.
+fn endpoint(operator: &Operator) -> Option<String> {
+    let shown = format!("{:?}", operator.base_service());
+    let (_, rest) = shown.split_once("endpoint: \"")?;
+    rest.split_once('"').map(|(endpoint, _)| endpoint.to_owned())
 }
 
 impl fmt::Debug for ObjectFs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ObjectFs").field(&self.location()).finish()
+        f.debug_tuple("ObjectFs").field(&self.location).finish()
     }
 }
 
-/// Publishing is a copy within the service, conditional on the ETag where it can be. Nothing is left to
+/// Publishing is a copy within the service, conditional on the version where it can be. Nothing is left to
 /// [`sync`](Self::sync): what a service has acknowledged is durable. There is no lock.
 #[async_trait]
 impl PersistFs for ObjectFs {
-    /// The service, the bucket and the prefix, as in `s3://bucket/prefix`.
+    /// The URI, as in `s3://bucket/prefix`, with the endpoint as a setting if it is not the service's own. Of an operator
+    /// of the caller's, the service, the bucket and the prefix.
     fn location(&self) -> String {
-        let info = self.operator.info();
-        let root = info.root();
-        format!("{}://{}/{}", info.scheme(), info.name(), root.trim_matches('/')).trim_end_matches('/').to_owned()
+        self.location.to_string()
+    }
+
+    /// The endpoint or account, the bucket and the prefix.
+    fn identity(&self) -> String {
+        self.identity.to_string()
     }
 
     async fn abilities(&self) -> Result<Abilities> {
@@ -136,8 +187,8 @@ impl PersistFs for ObjectFs {
         self.list_folder(folder).await
     }
 
-    /// One request for a file of up to 8 MiB. Larger ones are fetched in parts, each on the condition that the file is
-    /// still the same.
+    /// One request for a file of up to 8 MiB. The rest of a larger one is fetched in parts, each on the condition that the
+    /// file is still the same.
     ///
     /// A service that may not be listed does not tell what is absent: it forbids to read it. Once something was read
     /// here, that is taken for absence.
@@ -155,13 +206,13 @@ impl PersistFs for ObjectFs {
     /// file is there, and the content tells whose it is.
     async fn create(&self, path: &str, content: Bytes, _: Durability) -> Result<bool> {
         check_own_path(path)?;
-        let operator = self.operator("create", path)?;
-        let if_not_exists = operator.info().capability().write_with_if_not_exists;
+        let call = self.begin("create", path)?;
+        let if_not_exists = call.operator.info().capability().write_with_if_not_exists;
         let options = WriteOptions { if_not_exists, ..WriteOptions::default() };
-        match operator.write_options(path, content, options).await {
+        match call.run(call.operator.write_options(path, content, options)).await {
             Ok(_) => Ok(true),
             Err(e) if matches!(e.kind(), ErrorKind::ConditionNotMatch | ErrorKind::AlreadyExists) => Ok(false),
-            Err(e) => Err(self.failed("create", path, e)),
+            Err(e) => Err(call.failed(e)),
         }
     }
 
@@ -174,8 +225,9 @@ impl PersistFs for ObjectFs {
 
     async fn delete(&self, path: &str) -> Result<()> {
         check_path(path)?;
-        match self.operator("delete", path)?.delete(path).await {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(self.failed("delete", path, e)),
+        let call = self.begin("delete", path)?;
+        match call.run(call.operator.delete(path)).await {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(call.failed(e)),
             _ => Ok(()),
         }
     }

@@ -1,9 +1,14 @@
 use std::fmt::Debug;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use persist::{Error, Result};
+
+use crate::place::no_service;
+use crate::uri::Uri;
+use crate::{FsConfig, LocalFs};
 
 /// A folder whose files are only read, with the folders below it: where documents come from.
 ///
@@ -32,6 +37,54 @@ pub trait ReadFs: Debug + Send + Sync + 'static {
     /// # Errors
     /// As [`file_stat`](Self::file_stat).
     async fn read_file(&self, name: &Path) -> Result<Bytes>;
+}
+
+/// What a folder of documents can be made of: a path, a URI as a string, or such a folder itself.
+///
+/// Strings without `://` are paths; URIs are `file:///path` and those of the services that are compiled in, as with
+/// [`IntoPlace`](crate::IntoPlace).
+pub trait IntoReadFs {
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// [`Error`](crate::Error), for what is no location.
+    fn into_read_fs(self) -> crate::Result<Arc<dyn ReadFs>>;
+}
+
+impl IntoReadFs for &str {
+    fn into_read_fs(self) -> crate::Result<Arc<dyn ReadFs>> {
+        match self.split_once("://").map(|(scheme, _)| scheme) {
+            None => Ok(Arc::new(LocalFs::new(self))),
+            Some("file") => Ok(Arc::new(FsConfig::from_uri(self)?.connect()?)),
+            #[cfg(feature = "s3")]
+            Some("s3" | "s3a") => Ok(Arc::new(crate::S3Config::from_uri(self)?.connect()?)),
+            #[cfg(feature = "r2")]
+            Some("r2") => Ok(Arc::new(crate::R2Config::from_uri(self)?.connect()?)),
+            #[cfg(feature = "gcs")]
+            Some("gs" | "gcs") => Ok(Arc::new(crate::GcsConfig::from_uri(self)?.connect()?)),
+            #[cfg(feature = "azblob")]
+            Some("az" | "azblob" | "abfs" | "abfss") => Ok(Arc::new(crate::AzblobConfig::from_uri(self)?.connect()?)),
+            Some(_) => Err(no_service(&Uri::parse(self)?)),
+        }
+    }
+}
+
+impl IntoReadFs for &String {
+    fn into_read_fs(self) -> crate::Result<Arc<dyn ReadFs>> {
+        self.as_str().into_read_fs()
+    }
+}
+
+impl IntoReadFs for String {
+    fn into_read_fs(self) -> crate::Result<Arc<dyn ReadFs>> {
+        self.as_str().into_read_fs()
+    }
+}
+
+impl<T: ReadFs> IntoReadFs for T {
+    fn into_read_fs(self) -> crate::Result<Arc<dyn ReadFs>> {
+        Ok(Arc::new(self))
+    }
 }
 
 /// The files of a folder.

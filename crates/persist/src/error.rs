@@ -1,3 +1,5 @@
+use crate::RequestFailure;
+
 /// The result of an operation on a place.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -134,6 +136,18 @@ impl Error {
     /// Whether something was not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
+    }
+
+    /// Whether the same may succeed at another time, because the network or the service failed, or another writer was at
+    /// work.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Locked { .. } | Self::Superseded { .. } => true,
+            Self::Failed { source, .. } => {
+                source.downcast_ref::<RequestFailure>().is_some_and(|failure| failure.is_retryable)
+            }
+            _ => false,
+        }
     }
 }
 

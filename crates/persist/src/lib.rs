@@ -12,6 +12,7 @@ mod name;
 mod newest;
 mod options;
 mod publishing;
+mod request;
 mod snapshot;
 mod writer;
 
@@ -31,5 +32,6 @@ pub use mechanism::{Mechanism, without};
 pub use memory::MemoryFs;
 pub use name::{check_name, check_own_path, check_path};
 pub use options::{CommitOptions, Progress, Step};
+pub use request::RequestFailure;
 pub use snapshot::{ATTEMPTS, Finding, Limits, ReadFile, ReadOptions, Snapshot, Verify, read_files, restarts};
 pub use writer::{PreparedWriter, Writer, commit};

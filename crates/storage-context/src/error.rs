@@ -91,6 +91,15 @@ impl Error {
         matches!(self, Self::Persist(persist::Error::Conflict { .. }))
     }
 
+    /// Whether the same may succeed at another time, because the network or the service failed, or another writer was at
+    /// work.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Persist(e) | Self::Unpublished { source: e, .. } => e.is_retryable(),
+            _ => false,
+        }
+    }
+
     /// Whether a writer came between, so that a reader should begin again.
     pub(crate) fn restarts(&self) -> bool {
         matches!(self, Self::Persist(e) if persist::restarts(e))

@@ -1,16 +1,31 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use futures_util::StreamExt;
 use opendal::options::{ReaderOptions, StatOptions};
 use opendal::{Buffer, ErrorKind, Metadata, Operator};
-use persist::{Error, PersistFs, Result};
+use persist::{Error, Result};
+use tokio::time::sleep;
 
+use super::call::Call;
 use super::{CHUNK, CONCURRENT, ObjectFs};
+
+/// What a request for a file brought.
+enum Answer {
+    /// The file.
+    Whole(Bytes, Option<String>),
+    /// The file is larger than a part: its first part, and which version it is of.
+    Begun(Vec<u8>, Metadata),
+    /// The service does not say enough of what it sends.
+    Unclear,
+    /// It has more bytes than the limit.
+    TooLarge(u64),
+    /// It is the version that the cache has.
+    Cached,
+}
 
 /// Why a file was not read whole.
 enum Failure {
-    Absent,
     TooLarge(u64),
     Changed,
     Other(opendal::Error),
@@ -19,7 +34,6 @@ enum Failure {
 impl From<opendal::Error> for Failure {
     fn from(e: opendal::Error) -> Self {
         match e.kind() {
-            ErrorKind::NotFound => Self::Absent,
             ErrorKind::ConditionNotMatch => Self::Changed,
             _ => Self::Other(e),
         }
@@ -29,82 +43,161 @@ impl From<opendal::Error> for Failure {
 impl ObjectFs {
     /// The whole of one object, as it was at one moment.
     pub(super) async fn download(&self, path: &str, limit: u64) -> Result<Option<Bytes>> {
-        let operator = self.operator("read", path)?;
-        let small = match &self.once {
-            Some(once) => small(once, path, limit).await,
-            None => Ok(None),
-        };
-        let read = match small {
-            Ok(None) | Err(Failure::Other(_)) => in_parts(operator, path, limit).await,
-            Ok(Some(bytes)) => Ok(bytes),
-            Err(failure) => Err(failure),
-        };
-        match read {
+        let call = self.begin("read", path)?;
+        match self.fetch(&call, path, limit).await {
             Ok(bytes) => {
                 self.known.readable.store(true, Ordering::Relaxed);
                 Ok(Some(bytes))
             }
-            Err(Failure::Absent) => Ok(None),
             Err(Failure::TooLarge(size)) => {
-                Err(Error::TooLarge { place: self.location(), name: path.to_owned(), size, limit })
+                Err(Error::TooLarge { place: self.location.to_string(), name: path.to_owned(), size, limit })
             }
-            Err(Failure::Changed) => Err(Error::failed(self.location(), "read", path, "it changed while it was read")),
-            Err(Failure::Other(e)) if self.means_absent(&e, operator).await => Ok(None),
-            Err(Failure::Other(e)) => Err(self.failed("read", path, e)),
+            Err(Failure::Changed) => Err(Error::failed(&*self.location, "read", path, "it changed while it was read")),
+            Err(Failure::Other(e)) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(Failure::Other(e)) if self.means_absent(&e).await => Ok(None),
+            Err(Failure::Other(e)) => Err(call.failed(e)),
         }
     }
 
-    /// Whether being forbidden to read something is how this place says that it is absent.
-    async fn means_absent(&self, error: &opendal::Error, operator: &Operator) -> bool {
+    /// Whether being forbidden to read something is how this location says that it is absent.
+    async fn means_absent(&self, error: &opendal::Error) -> bool {
         error.kind() == ErrorKind::PermissionDenied
             && self.known.readable.load(Ordering::Relaxed)
-            && !self.may_list(operator).await
+            && !self.may_list().await
+    }
+
+    /// Reads the file, or takes it from the cache if that has this version of it.
+    async fn fetch(&self, call: &Call<'_>, path: &str, limit: u64) -> Result<Bytes, Failure> {
+        let cached = match &self.cache {
+            Some(cache) => cache.find(&self.identity, path).await,
+            None => None,
+        };
+        let answer = match &call.once {
+            Some(once) => {
+                let etag = cached.as_ref().map(|cached| cached.etag.as_str());
+                call.run(ask_again(call, once, path, limit, etag)).await?
+            }
+            None => Answer::Unclear,
+        };
+        let (bytes, etag) = match answer {
+            Answer::TooLarge(size) => return Err(Failure::TooLarge(size)),
+            Answer::Whole(bytes, etag) => (bytes, etag),
+            Answer::Begun(first, metadata) => {
+                let etag = metadata.etag().map(str::to_owned);
+                (call.run(rest(call, path, first, &metadata)).await?, etag)
+            }
+            Answer::Unclear => in_parts(call, path, limit).await?,
+            Answer::Cached => match cached.as_ref().filter(|cached| cached.size <= limit) {
+                Some(cached) => return Ok(cached.bytes.clone()),
+                None => return Err(Failure::TooLarge(cached.map_or(0, |cached| cached.size))),
+            },
+        };
+        if let (Some(cache), Some(etag)) = (&self.cache, etag) {
+            cache.keep(&self.identity, path, &etag, &bytes).await;
+        }
+        Ok(bytes)
     }
 }
 
-/// Reads the file with one request if it is small; it is not read if it is larger, or if the service does not tell.
+/// As [`ask`], from the beginning again when it fails.
+async fn ask_again(
+    call: &Call<'_>,
+    operator: &Operator,
+    path: &str,
+    limit: u64,
+    etag: Option<&str>,
+) -> opendal::Result<Answer> {
+    for pause in call.pauses() {
+        match ask(operator, path, limit, etag).await {
+            Err(e) if e.is_temporary() => sleep(pause).await,
+            done => return done,
+        }
+    }
+    ask(operator, path, limit, etag).await
+}
+
+/// Asks for a file, unless it still has this version.
 ///
 /// This must not be repeated by a layer from where it broke off: the rest could be another file's.
-async fn small(operator: &Operator, path: &str, limit: u64) -> Result<Option<Bytes>, Failure> {
-    let mut stream = operator.reader(path).await?.into_stream(..).await?;
+async fn ask(operator: &Operator, path: &str, limit: u64, etag: Option<&str>) -> opendal::Result<Answer> {
+    let conditional = operator.info().capability().read_with_if_none_match;
+    let if_none_match = etag.filter(|_| conditional).map(str::to_owned);
+    let is_conditional = if_none_match.is_some();
+    let options = ReaderOptions { if_none_match, ..ReaderOptions::default() };
+    let mut stream = operator.reader_options(path, options).await?.into_stream(..).await?;
     let metadata = match stream.metadata().await {
-        Err(e) if e.kind() == ErrorKind::Unsupported => return Ok(None),
+        Err(e) if e.kind() == ErrorKind::Unsupported => return Ok(Answer::Unclear),
+        Err(e) if e.kind() == ErrorKind::ConditionNotMatch && is_conditional => return Ok(Answer::Cached),
         metadata => metadata?,
     };
     let size = metadata.content_length();
     if size > limit {
-        return Err(Failure::TooLarge(size));
+        return Ok(Answer::TooLarge(size));
     }
-    if size > CHUNK as u64 {
-        return Ok(None);
+    let is_small = size <= CHUNK as u64;
+    // The rest can be asked for only if it is certain to be of the same version.
+    if !is_small && (metadata.etag().is_none() || !operator.info().capability().read_with_if_match) {
+        return Ok(Answer::Unclear);
     }
-    let pieces: Vec<Buffer> = stream.try_collect().await?;
-    let whole: Buffer = pieces.into_iter().flatten().collect();
+    let Some(mut whole) = reserve(size) else { return Err(no_memory()) };
+    while let Some(piece) = stream.next().await {
+        let piece: Buffer = piece?;
+        Iterator::for_each(piece, |piece| whole.extend_from_slice(&piece));
+        if !is_small && whole.len() >= CHUNK {
+            return Ok(Answer::Begun(whole, metadata));
+        }
+    }
     // Cut off, as far as that was not noticed.
-    Ok((whole.len() as u64 == size).then(|| whole.to_bytes()))
+    match whole.len() as u64 == size {
+        true => Ok(Answer::Whole(whole.into(), metadata.etag().map(str::to_owned))),
+        false => Ok(Answer::Unclear),
+    }
 }
 
-/// Reads a file of any size, several parts at a time, all from the same version of it.
-async fn in_parts(operator: &Operator, path: &str, limit: u64) -> Result<Bytes, Failure> {
-    let before = operator.stat(path).await?;
+/// Reads the rest of a file, several parts at a time, all of this version.
+async fn rest(call: &Call<'_>, path: &str, mut whole: Vec<u8>, version: &Metadata) -> opendal::Result<Bytes> {
+    let size = version.content_length();
+    let if_match = version.etag().map(str::to_owned);
+    let options = ReaderOptions { if_match, chunk: Some(CHUNK), concurrent: CONCURRENT, ..ReaderOptions::default() };
+    let from = whole.len() as u64;
+    call.operator.reader_options(path, options).await?.read_into(&mut whole, from..size).await?;
+    match whole.len() as u64 == size {
+        true => Ok(whole.into()),
+        false => Err(opendal::Error::new(ErrorKind::ConditionNotMatch, "it has another length")),
+    }
+}
+
+/// Reads a file of any size, several parts at a time, and looks before and after whether it is the same.
+async fn in_parts(call: &Call<'_>, path: &str, limit: u64) -> Result<(Bytes, Option<String>), Failure> {
+    let before = call.run(call.operator.stat(path)).await?;
     let size = before.content_length();
     if size > limit {
         return Err(Failure::TooLarge(size));
     }
-    let if_match = match operator.info().capability().read_with_if_match {
+    let if_match = match call.operator.info().capability().read_with_if_match {
         true => before.etag().map(str::to_owned),
         false => None,
     };
     let conditional = if_match.is_some();
     let options = ReaderOptions { if_match, chunk: Some(CHUNK), concurrent: CONCURRENT, ..ReaderOptions::default() };
-    let mut whole = Vec::new();
-    let enough = usize::try_from(size).is_ok_and(|size| whole.try_reserve_exact(size).is_ok());
-    if !enough {
-        return Err(Failure::Other(opendal::Error::new(ErrorKind::Unexpected, "there is not enough memory for it")));
+    let mut whole = reserve(size).ok_or_else(no_memory)?;
+    call.run(async { call.operator.reader_options(path, options).await?.read_into(&mut whole, 0..size).await }).await?;
+    let same = conditional || same(&before, &call.run(call.operator.stat_options(path, StatOptions::default())).await?);
+    if whole.len() as u64 == size && same {
+        Ok((whole.into(), before.etag().map(str::to_owned)))
+    } else {
+        Err(Failure::Changed)
     }
-    operator.reader_options(path, options).await?.read_into(&mut whole, 0..size).await?;
-    let same = conditional || same(&before, &operator.stat_options(path, StatOptions::default()).await?);
-    if whole.len() as u64 == size && same { Ok(whole.into()) } else { Err(Failure::Changed) }
+}
+
+fn reserve(size: u64) -> Option<Vec<u8>> {
+    let mut whole = Vec::new();
+    whole.try_reserve_exact(usize::try_from(size).ok()?).ok()?;
+    Some(whole)
+}
+
+fn no_memory() -> opendal::Error {
+    opendal::Error::new(ErrorKind::Unexpected, "there is not enough memory for it")
 }
 
 fn same(before: &Metadata, after: &Metadata) -> bool {

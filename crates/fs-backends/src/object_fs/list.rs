@@ -5,7 +5,9 @@ use opendal::options::ListOptions;
 use opendal::{EntryMode, ErrorKind, Metadata, Operator};
 use persist::{Error, FileInfo, Folder, OWN_FOLDER, PersistFs, Result};
 
-use super::{Cause, ObjectFs};
+use super::ObjectFs;
+use super::cause::describe;
+use super::publish::version;
 
 /// How many files that a listing tells too little of are looked at at the same time.
 const CONCURRENT_STATS: usize = 16;
@@ -16,27 +18,28 @@ impl ObjectFs {
             Folder::Published => String::new(),
             Folder::Own => format!("{OWN_FOLDER}/"),
         };
-        let operator = self.operator("list", &prefix)?;
-        let mut files = match list(operator, &prefix).await {
+        let shown = if prefix.is_empty() { "." } else { OWN_FOLDER };
+        let call = self.begin("list", shown)?;
+        let mut files = match call.run(list(&call.operator, &prefix)).await {
             Ok(files) => files,
             Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
             Err(e) if e.kind() == ErrorKind::PermissionDenied => {
-                return Err(Error::Forbidden { place: self.location(), source: Box::new(Cause::from(e)) });
+                return Err(Error::Forbidden { place: self.location(), source: describe(&e).into() });
             }
-            Err(e) => return Err(self.failed("list", if prefix.is_empty() { "." } else { OWN_FOLDER }, e)),
+            Err(e) => return Err(call.failed(e)),
         };
         files.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(files)
     }
 
-    /// Whether the place may be listed.
-    pub(super) async fn may_list(&self, operator: &Operator) -> bool {
-        let options = ListOptions { limit: Some(1), ..ListOptions::default() };
-        let first = match operator.lister_options("", options).await {
-            Ok(mut lister) => lister.try_next().await.map(|_| ()),
-            Err(e) => Err(e),
-        };
-        !first.is_err_and(|e| e.kind() == ErrorKind::PermissionDenied)
+    /// Whether the location may be listed.
+    pub(super) async fn may_list(&self) -> bool {
+        let Ok(call) = self.begin("list", ".") else { return true };
+        let first = call.run(async {
+            let options = ListOptions { limit: Some(1), ..ListOptions::default() };
+            call.operator.lister_options("", options).await?.try_next().await
+        });
+        !first.await.is_err_and(|e| e.kind() == ErrorKind::PermissionDenied)
     }
 }
 
@@ -47,7 +50,7 @@ async fn list(operator: &Operator, prefix: &str) -> opendal::Result<Vec<FileInfo
         Ok((!path.ends_with('/') && metadata.mode() != EntryMode::DIR).then_some((path, metadata)))
     });
     let infos = files.map_ok(|(path, metadata)| async move {
-        let metadata = match metadata.mode() == EntryMode::FILE && metadata.etag().is_some() {
+        let metadata = match metadata.mode() == EntryMode::FILE && version(operator, &metadata).is_some() {
             true => metadata,
             false => match operator.stat(&path).await {
                 // It has vanished since.
@@ -59,19 +62,11 @@ async fn list(operator: &Operator, prefix: &str) -> opendal::Result<Vec<FileInfo
         Ok(Some(FileInfo {
             name,
             size: metadata.content_length(),
-            version: version(&metadata),
+            version: version(operator, &metadata),
             modified: modified(&metadata),
         }))
     });
     infos.try_buffer_unordered(CONCURRENT_STATS).try_filter_map(|info| async move { Ok(info) }).try_collect().await
-}
-
-/// The ETag, in quotes as conditions want it: some services leave them out in listings.
-fn version(metadata: &Metadata) -> Option<String> {
-    metadata.etag().map(|etag| match etag.ends_with('"') {
-        true => etag.to_owned(),
-        false => format!("\"{etag}\""),
-    })
 }
 
 fn modified(metadata: &Metadata) -> Option<SystemTime> {

@@ -6,10 +6,11 @@ use opendal::options::DeleteOptions;
 use persist::{Durability, Expected, OWN_FOLDER, PersistFs, Result};
 
 use super::ObjectFs;
-use super::publish::{Condition, copy, promises_conditions};
+use super::publish::{Condition, copy, counts_generations, promises_conditions};
 
-/// An ETag that no object has.
+/// Versions that no object has: an ETag, and a generation.
 const NO_ETAG: &str = "\"00000000000000000000000000000000\"";
+const OTHER_GENERATION: &str = "1";
 
 /// The steps that a service refuses if an object is not as expected.
 #[derive(Debug, Clone, Copy)]
@@ -36,28 +37,39 @@ impl ObjectFs {
     }
 
     async fn try_conditions(&self, one: &str, two: &str) -> Result<Conditions> {
-        let operator = self.operator("try", one)?;
+        let call = self.begin("try", one)?;
+        let operator = &call.operator;
         let capability = operator.info().capability();
         let create = |path| self.create(path, "probe".into(), Durability::Full);
         let (first, other) = join(create(one), create(two)).await;
         // An answer that was lost is no reason to distrust the place: what counts is that it is refused now.
         let _ = (first?, other?);
         let create = capability.write_with_if_not_exists && !create(one).await?;
-        let refused = async |expected: Expected| match copy(operator, two, one, Condition::from(&expected)).await {
+        let copied = async |condition| call.run(copy(operator, two, one, condition)).await;
+        let refused = async |expected: Expected| match copied(Condition::new(operator, &expected)).await {
             Ok(()) => Ok(false),
             Err(e) if matches!(e.kind(), ErrorKind::ConditionNotMatch | ErrorKind::AlreadyExists) => Ok(true),
             // Whether it does not take such a request at all, or something else is wrong, shows without the condition.
-            Err(e) => match copy(operator, two, one, Condition::default()).await {
+            Err(e) => match copied(Condition::default()).await {
                 Ok(()) => Ok(false),
-                Err(_) => Err(self.failed("try", one, e)),
+                Err(_) => Err(call.failed(e)),
             },
         };
-        let publish = promises_conditions(operator)
-            && refused(Expected::Absent).await?
-            && refused(Expected::Version(NO_ETAG.to_owned())).await?;
-        let options = DeleteOptions { if_match: Some(NO_ETAG.to_owned()), ..DeleteOptions::default() };
-        let delete = capability.delete_with_if_match
-            && operator.delete_options(two, options).await.is_err_and(|e| e.kind() == ErrorKind::ConditionNotMatch);
+        let no_version = if counts_generations(operator) { OTHER_GENERATION } else { NO_ETAG };
+        let other = Expected::Version(no_version.to_owned());
+        let publish =
+            promises_conditions(operator) && refused(Expected::Absent).await? && refused(other.clone()).await?;
+        let Condition { if_match, if_version_match, .. } = Condition::new(operator, &other);
+        let options = DeleteOptions { if_match, if_version_match, ..DeleteOptions::default() };
+        let promised = match counts_generations(operator) {
+            true => capability.delete_with_if_version_match,
+            false => capability.delete_with_if_match,
+        };
+        let delete = promised
+            && call
+                .run(operator.delete_options(two, options))
+                .await
+                .is_err_and(|e| e.kind() == ErrorKind::ConditionNotMatch);
         Ok(Conditions { create, publish, delete })
     }
 }

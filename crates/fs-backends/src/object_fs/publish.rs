@@ -1,39 +1,66 @@
 use opendal::options::{CopyOptions, DeleteOptions, WriteOptions};
-use opendal::{ErrorKind, Operator};
+use opendal::{ErrorKind, Metadata, Operator};
 use persist::{Expected, Publication, Result};
 
 use super::{CONCURRENT, ObjectFs};
 
-/// Larger objects are copied in parts of this size, so that no request takes minutes.
-const COPY_CHUNK: usize = 256 << 20;
+/// Larger objects are copied in parts of this size, so that no request takes long.
+const COPY_CHUNK: usize = 64 << 20;
 
 /// What a copy is to be refused on, as far as the service can.
 #[derive(Default)]
 pub(super) struct Condition {
-    if_match: Option<String>,
+    pub(super) if_match: Option<String>,
+    pub(super) if_version_match: Option<String>,
     if_not_exists: bool,
 }
 
-impl From<&Expected> for Condition {
-    fn from(expected: &Expected) -> Self {
+impl Condition {
+    pub(super) fn new(operator: &Operator, expected: &Expected) -> Self {
+        let none = Self::default();
         match expected {
-            Expected::Absent => Self { if_match: None, if_not_exists: true },
-            Expected::Version(etag) => Self { if_match: Some(etag.clone()), if_not_exists: false },
-            Expected::Anything => Self::default(),
+            Expected::Absent if counts_generations(operator) => {
+                Self { if_version_match: Some(NO_GENERATION.to_owned()), ..none }
+            }
+            Expected::Absent => Self { if_not_exists: true, ..none },
+            Expected::Version(generation) if counts_generations(operator) => {
+                Self { if_version_match: Some(generation.clone()), ..none }
+            }
+            Expected::Version(etag) => Self { if_match: Some(etag.clone()), ..none },
+            Expected::Anything => none,
         }
     }
+}
+
+/// The generation of an object that does not exist.
+const NO_GENERATION: &str = "0";
+
+/// Whether the service compares the generations of objects, as Google's does, and not their ETags.
+pub(super) fn counts_generations(operator: &Operator) -> bool {
+    operator.info().capability().copy_with_if_version_match
+}
+
+/// What conditions compare: the generation, or the ETag, in quotes as conditions want it: some services leave them out in
+/// listings.
+pub(super) fn version(operator: &Operator, metadata: &Metadata) -> Option<String> {
+    if counts_generations(operator) {
+        return metadata.version().map(str::to_owned);
+    }
+    metadata.etag().map(|etag| match etag.ends_with('"') {
+        true => etag.to_owned(),
+        false => format!("\"{etag}\""),
+    })
 }
 
 impl ObjectFs {
     /// Publishes a staged file.
     pub(super) async fn copy(&self, staged: &str, name: &str, expected: &Expected) -> Result<Publication> {
-        self.operator("publish", staged)?;
-        let operator = self.operator("publish", name)?;
+        let call = self.begin("publish", name)?;
         let condition = match self.conditions().await?.publish {
-            true => Condition::from(expected),
+            true => Condition::new(&call.operator, expected),
             false => Condition::default(),
         };
-        match copy(operator, staged, name, condition).await {
+        match call.run(copy(&call.operator, staged, name, condition)).await {
             Ok(()) => Ok(Publication::Done),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(Publication::NoSource),
             // A conflict is another writer's request at the same moment.
@@ -45,41 +72,45 @@ impl ObjectFs {
             {
                 Ok(Publication::Unexpected)
             }
-            Err(e) => Err(self.failed("publish", name, e)),
+            Err(e) => Err(call.failed(e)),
         }
     }
 
     /// Deletes a published file.
     pub(super) async fn remove(&self, name: &str, expected: &Expected) -> Result<Publication> {
-        let operator = self.operator("delete", name)?;
-        let if_match = match expected {
+        let call = self.begin("delete", name)?;
+        let condition = match expected {
             Expected::Absent => {
-                return match operator.exists(name).await {
+                return match call.run(call.operator.exists(name)).await {
                     Ok(true) => Ok(Publication::Unexpected),
                     Ok(false) => Ok(Publication::Done),
-                    Err(e) => Err(self.failed("look at", name, e)),
+                    Err(e) => Err(call.failed(e)),
                 };
             }
-            Expected::Version(etag) if self.conditions().await?.delete => Some(etag.clone()),
-            Expected::Version(_) | Expected::Anything => None,
+            Expected::Version(_) if self.conditions().await?.delete => Condition::new(&call.operator, expected),
+            Expected::Version(_) | Expected::Anything => Condition::default(),
         };
-        match operator.delete_options(name, DeleteOptions { if_match, ..DeleteOptions::default() }).await {
+        let Condition { if_match, if_version_match, .. } = condition;
+        let options = DeleteOptions { if_match, if_version_match, ..DeleteOptions::default() };
+        match call.run(call.operator.delete_options(name, options)).await {
             Ok(()) => Ok(Publication::Done),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(Publication::Done),
             Err(e) if matches!(e.kind(), ErrorKind::ConditionNotMatch | ErrorKind::Conflict) => {
                 Ok(Publication::Unexpected)
             }
-            Err(e) => Err(self.failed("delete", name, e)),
+            Err(e) => Err(call.failed(e)),
         }
     }
 }
 
 /// Copies an object within the service; where it cannot, the content makes a detour over here.
 pub(super) async fn copy(operator: &Operator, from: &str, to: &str, condition: Condition) -> opendal::Result<()> {
-    let Condition { if_match, if_not_exists } = condition;
+    let Condition { if_match, if_version_match, if_not_exists } = condition;
     if operator.info().capability().copy {
         let chunk = Some(COPY_CHUNK);
-        let options = CopyOptions { if_match, if_not_exists, chunk, concurrent: CONCURRENT, ..CopyOptions::default() };
+        let concurrent = CONCURRENT;
+        let options =
+            CopyOptions { if_match, if_version_match, if_not_exists, chunk, concurrent, ..CopyOptions::default() };
         operator.copy_options(from, to, options).await?;
     } else {
         let content = operator.read(from).await?;
@@ -93,6 +124,7 @@ pub(super) async fn copy(operator: &Operator, from: &str, to: &str, condition: C
 pub(super) fn promises_conditions(operator: &Operator) -> bool {
     let capability = operator.info().capability();
     match capability.copy {
+        true if counts_generations(operator) => true,
         true => capability.copy_with_if_match && capability.copy_with_if_not_exists,
         false => capability.write_with_if_match && capability.write_with_if_not_exists,
     }

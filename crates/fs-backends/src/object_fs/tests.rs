@@ -2,7 +2,9 @@
 
 use std::io;
 
+use opendal::layers::RetryLayer;
 use opendal::services::Memory;
+use persist::Error;
 
 use super::*;
 
@@ -132,15 +134,41 @@ fn a_place_is_called_by_service_bucket_and_prefix() {
 #[test]
 fn operators_that_repeat_requests_are_recognised() {
     let memory = || Operator::new(Memory::default()).unwrap();
-    let check = |place: ObjectFs, reads_at_once: bool| assert_eq!(place.once.is_some(), reads_at_once);
-    check(ObjectFs::new(memory()), true);
-    check(ObjectFs::new(memory().layer(RetryLayer::new())), false);
-    check(ObjectFs::new(memory().layer(RetryLayer::new()).layer(TimeoutLayer::new())), false);
+    let check = |place: ObjectFs, expected: bool| assert_eq!(place.repeats, expected);
+    check(ObjectFs::new(memory()), false);
+    check(ObjectFs::new(memory().layer(RetryLayer::new())), true);
+    check(ObjectFs::new(memory().layer(RetryLayer::new()).layer(TimeoutLayer::new())), true);
     check(ObjectFs::with_own_layers(memory().layer(TimeoutLayer::new())), true);
-    check(ObjectFs::with_own_layers(memory().layer(TimeoutLayer::new()).layer(RetryLayer::new())), false);
     block_on(async {
         let place = ObjectFs::new(memory().layer(RetryLayer::new()));
         place.write(".colca/1-0", Content::from("1"), Durability::Full).await.unwrap();
         assert_eq!(place.read(".colca/1-0", WHOLE).await.unwrap().unwrap(), "1");
+    });
+}
+
+#[test]
+fn documents_lie_at_any_depth() {
+    use crate::ReadFs;
+    use std::path::Path;
+    block_on(async {
+        let operator = Operator::new(Memory::default()).unwrap();
+        for key in ["a.txt", "sub/b.txt"] {
+            operator.write(key, key).await.unwrap();
+        }
+        let folder = ObjectFs::new(operator);
+        let names = async |recursive| {
+            let files = folder.list_files(recursive).await.unwrap().files;
+            let mut names: Vec<_> = files.into_iter().map(|file| (file.name, file.size)).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(false).await, [("a.txt".into(), 5)]);
+        assert_eq!(names(true).await, [("a.txt".into(), 5), ("sub/b.txt".into(), 9)]);
+        assert_eq!(folder.read_file(Path::new("sub/b.txt")).await.unwrap(), "sub/b.txt");
+        assert_eq!(folder.file_stat(Path::new("a.txt")).await.unwrap().size, 5);
+        assert!(folder.read_file(Path::new("none")).await.unwrap_err().is_not_found());
+        assert!(matches!(folder.read_file(Path::new("../a")).await, Err(Error::InvalidName { .. })));
+        let empty = ObjectFs::new(Operator::new(Memory::default()).unwrap());
+        assert!(empty.list_files(true).await.unwrap_err().is_not_found());
     });
 }

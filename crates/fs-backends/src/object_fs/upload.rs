@@ -2,12 +2,16 @@ use std::io::{self, Write};
 
 use bytes::{Bytes, BytesMut};
 use opendal::options::WriteOptions;
-use opendal::{Buffer, Capability, Operator, Writer};
-use persist::{Content, Digest, Error, PersistFs, Result, Stored};
+use opendal::{Buffer, Capability, ErrorKind, Writer};
+use persist::{Content, Digest, Error, Result, Stored};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::call::Call;
 use super::{CHUNK, CONCURRENT, ObjectFs};
 use crate::blocking::unblock;
+
+/// How many parts may be waiting to be sent.
+const PIECES: usize = 1;
 
 /// A part of a file, or its end. Without an end the file is not to be written.
 type Piece = Option<Bytes>;
@@ -15,14 +19,14 @@ type Piece = Option<Bytes>;
 impl ObjectFs {
     /// Writes a file whole, digesting it on the way. What fits in one part is one request.
     pub(super) async fn upload(&self, path: &str, content: Content) -> Result<Stored> {
-        let operator = self.operator("write", path)?;
-        let (sender, pieces) = channel(1);
+        let call = self.begin("write", path)?;
+        let (sender, pieces) = channel(PIECES);
         let produced = unblock(move || produce(content, sender));
-        let (produced, sent) = futures_util::future::join(produced, send(operator, path, pieces)).await;
+        let (produced, sent) = futures_util::future::join(produced, send(&call, path, pieces)).await;
         // An upload that fails makes producing fail too, and is the cause; producing that fails ends it quietly.
-        sent.map_err(|e| self.failed("write", path, e))?;
+        sent.map_err(|e| call.failed(e))?;
         let produced = produced.and_then(|done| done);
-        let (size, digest) = produced.map_err(|e| Error::failed(self.location(), "write", path, e))?;
+        let (size, digest) = produced.map_err(|e| Error::failed(&*self.location, "write", path, e))?;
         Ok(Stored { size, digest })
     }
 }
@@ -79,33 +83,53 @@ impl Write for Pieces {
     }
 }
 
-async fn send(operator: &Operator, path: &str, mut pieces: Receiver<Piece>) -> opendal::Result<()> {
-    let capability = operator.info().capability();
+async fn send(call: &Call<'_>, path: &str, mut pieces: Receiver<Piece>) -> opendal::Result<()> {
+    let capability = call.operator.info().capability();
     if !capability.write_can_multi {
         let mut whole = Vec::new();
         while let Some(piece) = pieces.recv().await {
-            let Some(piece) = piece else { return operator.write(path, Buffer::from(whole)).await.map(|_| ()) };
+            let Some(piece) = piece else {
+                return call.run(call.operator.write(path, Buffer::from(whole))).await.map(|_| ());
+            };
             whole.push(piece);
         }
         return Ok(());
     }
     let options = WriteOptions { chunk: Some(part(capability)), concurrent: CONCURRENT, ..WriteOptions::default() };
-    let mut writer = operator.writer_options(path, options).await?;
-    let written = fill(&mut writer, pieces).await;
+    let mut writer = call.operator.writer_options(path, options).await?;
+    let written = fill(call, path, &mut writer, pieces).await;
     if !matches!(written, Ok(true)) {
         // What cannot be aborted is litter, not damage.
-        let _ = writer.abort().await;
+        let _ = call.run(writer.abort()).await;
     }
     written.map(|_| ())
 }
 
-/// Writes the pieces, and tells whether the end came.
-async fn fill(writer: &mut Writer, mut pieces: Receiver<Piece>) -> opendal::Result<bool> {
+/// Writes the pieces. Returns true if the end came.
+async fn fill(call: &Call<'_>, path: &str, writer: &mut Writer, mut pieces: Receiver<Piece>) -> opendal::Result<bool> {
+    let mut size = 0;
     while let Some(piece) = pieces.recv().await {
-        let Some(piece) = piece else { return writer.close().await.map(|_| true) };
-        writer.write(piece).await?;
+        // Time that producing takes is no silence of the service.
+        call.watch.progress();
+        match piece {
+            Some(piece) => {
+                size += piece.len() as u64;
+                call.run(writer.write(piece)).await?;
+            }
+            None => return close(call, path, writer, size).await.map(|()| true),
+        }
     }
     Ok(false)
+}
+
+/// Ends an upload. If the answer was lost, a repeated request finds that there is no such upload any more: then the file
+/// is there.
+async fn close(call: &Call<'_>, path: &str, writer: &mut Writer, size: u64) -> opendal::Result<()> {
+    let Err(e) = call.run(writer.close()).await else { return Ok(()) };
+    let is_gone = e.kind() == ErrorKind::NotFound || e.message().contains("NoSuchUpload");
+    let is_there =
+        is_gone && call.run(call.operator.stat(path)).await.is_ok_and(|metadata| metadata.content_length() == size);
+    if is_there { Ok(()) } else { Err(e) }
 }
 
 /// The size of the parts of an upload: ours, if the service takes it.

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fs_backends::{LocalFs, ReadFs};
+use fs_backends::{IntoReadFs, LocalFs, ReadFs};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, iter};
 use raw_json::PyString;
 use schema::{Metadata, Node};
@@ -116,6 +116,25 @@ impl DirectoryReader {
     pub fn new(directory: impl AsRef<Path>) -> Self {
         let given = directory.as_ref().to_owned();
         Self::from_source(Source::Folder { fs: Arc::new(LocalFs::new(&given)), given })
+    }
+
+    /// Reads the files of a location: a path, a URI such as `s3://bucket/prefix`, the files of a service, or files in
+    /// memory. In a bucket the documents' paths are `bucket/prefix/name`, as with fsspec's file systems.
+    ///
+    /// # Errors
+    /// [`fs_backends::Error`], for what is no location.
+    ///
+    /// ```
+    /// use indices::DirectoryReader;
+    ///
+    /// let local = DirectoryReader::from_location("file:///data/essays")?;
+    /// assert!(DirectoryReader::from_location("ftp://host/essays").is_err());
+    /// # Ok::<(), fs_backends::Error>(())
+    /// ```
+    pub fn from_location(location: impl IntoReadFs) -> fs_backends::Result<Self> {
+        let fs = location.into_read_fs()?;
+        let given = fs.folder();
+        Ok(Self::from_source(Source::Folder { fs, given }))
     }
 
     /// Reads the files of a place.

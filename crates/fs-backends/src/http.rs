@@ -1,0 +1,201 @@
+//! The HTTP client of the services that are made from strings and configs.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::stream::try_unfold;
+use http::{Extensions, Request, Response};
+use http_body::{Frame, SizeHint};
+use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, Result};
+use reqwest::{Client, Url, redirect};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::time::timeout;
+
+use crate::RequestOptions;
+use crate::environment::Environment;
+use crate::object_fs::Activity;
+
+/// How much of a request's content is handed to the connection at a time, so that it shows how fast it is sent.
+const PIECE: usize = 64 << 10;
+
+/// How long an instance's metadata service may take, which is on the same machine or does not exist.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// For how long a metadata service that did not answer is not asked again.
+const METADATA_PAUSE: Duration = Duration::from_secs(60);
+
+/// Where instances of Amazon, Azure and Google ask for their credentials.
+const METADATA_HOSTS: [&str; 3] = ["169.254.169.254", "[fd00:ec2::254]", "metadata.google.internal"];
+
+/// The variables that name other hosts for it.
+const METADATA_VARIABLES: [&str; 2] = ["AWS_EC2_METADATA_SERVICE_ENDPOINT", "GCE_METADATA_HOST"];
+
+/// A client of one service.
+#[derive(Debug)]
+pub(crate) struct HttpClient {
+    client: Client,
+    metadata: Metadata,
+}
+
+/// The instance's metadata service.
+#[derive(Debug)]
+struct Metadata {
+    hosts: HashSet<String>,
+    /// Whether it may be asked.
+    allowed: bool,
+    /// When it failed to answer.
+    silent: Mutex<Option<Instant>>,
+}
+
+impl HttpClient {
+    /// A client that speaks TLS if needed, with the certificates that the system trusts. `metadata_service` is whether
+    /// the instance's metadata service may be asked for credentials.
+    pub(crate) fn new(
+        options: &RequestOptions,
+        speaks_tls: bool,
+        metadata_service: bool,
+        environment: &Environment,
+    ) -> Result<Self, String> {
+        let client = Client::builder()
+            .connect_timeout(options.connect_timeout)
+            .redirect(redirect::Policy::limited(5))
+            .use_preconfigured_tls(tls(speaks_tls).map_err(|e| e.to_string())?)
+            .build()
+            .map_err(|e| e.to_string())?;
+        let named = METADATA_VARIABLES.iter().filter_map(|name| environment.get(name));
+        let named = named.map(|host| match host.split_once("://") {
+            Some((_, rest)) => rest.split(['/', ':']).next().unwrap_or_default().to_owned(),
+            None => host.split(['/', ':']).next().unwrap_or_default().to_owned(),
+        });
+        let hosts = METADATA_HOSTS.iter().map(ToString::to_string).chain(named).collect();
+        let metadata = Metadata { hosts, allowed: metadata_service, silent: Mutex::default() };
+        Ok(Self { client, metadata })
+    }
+
+    async fn send(&self, request: Request<Buffer>) -> Result<Response<HttpBody>> {
+        let (parts, body) = request.into_parts();
+        let url = Url::parse(&parts.uri.to_string())
+            .map_err(|e| Error::new(ErrorKind::ConfigInvalid, "the address of the request is invalid").set_source(e))?;
+        let activity = parts.extensions.get::<Activity>().cloned();
+        let mut builder = self.client.request(parts.method.clone(), url).headers(parts.headers);
+        if !body.is_empty() {
+            builder = builder.body(reqwest::Body::wrap(Content { rest: body, activity }));
+        }
+        let mut answer = builder.send().await.map_err(|e| failed("send the request", e))?;
+        let is_encoded = answer.headers().contains_key(http::header::CONTENT_ENCODING);
+        let length = answer.headers().get(http::header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = length.filter(|_| parts.method != http::Method::HEAD && !is_encoded);
+        let mut response = Response::new(());
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        *response.version_mut() = answer.version();
+        *response.extensions_mut() = asked(parts.uri);
+        let pieces = try_unfold(answer, |mut answer| async move {
+            let piece = answer.chunk().await.map_err(|e| failed("read the answer", e))?;
+            Ok(piece.map(|piece| (Buffer::from(piece), answer)))
+        });
+        let pieces = Box::pin(Synchronous(Mutex::new(Box::pin(pieces))));
+        Ok(response.map(|()| HttpBody::new(pieces, length)))
+    }
+}
+
+/// What services look for in an answer: the address that was asked.
+fn asked(uri: http::Uri) -> Extensions {
+    let mut extensions = Extensions::new();
+    extensions.insert(uri);
+    extensions
+}
+
+impl HttpTransport for HttpClient {
+    async fn fetch(&self, request: Request<Buffer>) -> Result<Response<HttpBody>> {
+        match request.uri().host().is_some_and(|host| self.metadata.hosts.contains(host)) {
+            true => self.metadata.ask(self.send(request)).await,
+            false => self.send(request).await,
+        }
+    }
+}
+
+impl Metadata {
+    async fn ask(&self, request: impl Future<Output = Result<Response<HttpBody>>>) -> Result<Response<HttpBody>> {
+        let refused = |why: &str| Error::new(ErrorKind::Unsupported, format!("the instance's metadata service {why}"));
+        if !self.allowed {
+            return Err(refused("is switched off"));
+        }
+        let silent = |instant: Option<Instant>| instant.is_some_and(|instant| instant.elapsed() < METADATA_PAUSE);
+        if silent(*self.silent.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Err(refused("did not answer"));
+        }
+        let answer = timeout(METADATA_TIMEOUT, request).await.ok().and_then(Result::ok);
+        if answer.is_none() {
+            *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        answer.ok_or_else(|| refused("does not answer"))
+    }
+}
+
+fn failed(what: &'static str, e: reqwest::Error) -> Error {
+    let temporary = e.is_request() || e.is_body() || e.is_decode() || e.is_timeout() || e.is_connect();
+    Error::new(ErrorKind::Unexpected, what).with_temporary(temporary).set_source(e.without_url())
+}
+
+fn tls(speaks_tls: bool) -> std::result::Result<ClientConfig, rustls::Error> {
+    let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(ring::default_provider()));
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    // Without TLS no certificate is looked at, and the system may have none.
+    Ok(match speaks_tls {
+        true => builder.with_platform_verifier()?.with_no_client_auth(),
+        false => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
+    })
+}
+
+/// The content of a request, which notes how much of it was sent.
+struct Content {
+    rest: Buffer,
+    activity: Option<Activity>,
+}
+
+impl http_body::Body for Content {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let length = self.rest.len().min(PIECE);
+        if length == 0 {
+            return Poll::Ready(None);
+        }
+        // No copy: within one of the buffer's own pieces.
+        let piece = self.rest.slice(..length).next().unwrap_or_default();
+        self.rest = self.rest.slice(piece.len()..);
+        if let Some(activity) = &self.activity {
+            activity.sent(piece.len() as u64);
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+/// A stream that may be shared, as OpenDAL wants it: it is only polled by whoever owns it.
+struct Synchronous<S>(Mutex<Pin<Box<S>>>);
+
+impl<S: futures_util::Stream> futures_util::Stream for Synchronous<S> {
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut().poll_next(context)
+    }
+}
