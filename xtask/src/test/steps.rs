@@ -67,7 +67,7 @@ pub(super) const STEPS: &[Step] = &[
     step("tidy", [5, 15], |_| tidy::run()),
     step("clippy", [60, 170], clippy),
     step(BUILD, [60, 260], build),
-    step("tests", [140, 300], tests).needs(&[Service::S3]),
+    step("tests", [140, 300], tests).needs(&Service::ALL),
     step("doctests", [40, 45], doctests),
     step("doc", [30, 75], doc),
     step("corpus", [20, 25], corpus).needs_programs(),

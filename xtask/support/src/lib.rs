@@ -1,6 +1,8 @@
 //! What the programs of the automation share.
 
+pub mod debian;
 pub mod marked;
+pub mod npm;
 pub mod process;
 pub mod python;
 mod random;

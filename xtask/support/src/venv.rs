@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
 use crate::process::{self, probe, program};
-use crate::root;
+use crate::{debian, root};
 
 /// The oldest Python that all packages take.
 const PYTHON: &str = "import sys; sys.exit('error: it is too old' if sys.version_info < (3, 11) else 0)";
@@ -52,6 +53,9 @@ impl Venv {
 }
 
 fn find(folder: &Path, packages: &[&str], name: &str) -> Result<PathBuf> {
+    // Servers start at the same time, and each may need an environment: only the first installs what Python lacks.
+    static LOCK: Mutex<()> = Mutex::new(());
+    let _lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
     let programs = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
     let found = programs.join(name).with_extension(std::env::consts::EXE_EXTENSION);
     let stamp = folder.join("packages.txt");
@@ -90,10 +94,5 @@ fn install_venv() -> Result<()> {
     if probe(program("python3", "").args(["-c", "import ensurepip"])).is_ok() {
         bail!("Python makes no environment, though it has what it needs");
     }
-    let root = process::output(&mut program("id", "-u")).is_ok_and(|id| id.trim_ascii() == b"0");
-    if !root || probe(&mut program("apt-get", "--version")).is_err() {
-        bail!(ADVICE);
-    }
-    process::run(&mut program("apt-get", "update")).context(ADVICE)?;
-    process::run(&mut program("apt-get", "install --yes --no-install-recommends python3-venv")).context(ADVICE)
+    debian::install("python3-venv", ADVICE)
 }
