@@ -42,7 +42,7 @@ pub(crate) const CRATES: &[Rules] = &[
     rules(1, "persist", "async-trait bytes serde serde_json thiserror uuid xxhash-rust", "pollster"),
     rules(2, "kv-core", "async-trait bytes futures-core futures-util indexmap thiserror", "pollster proptest"),
     rules(2, "vectorstore", "async-trait bytes thiserror", "pollster"),
-    rules(2, "fs-backends", "async-trait bytes futures-util opendal rustix thiserror tokio", "pollster tempfile tokio"),
+    rules(2, "fs-backends", "async-trait bytes form_urlencoded futures-util http http-body opendal reqwest rust-ini rustix rustls rustls-platform-verifier tempfile thiserror tokio", "pollster tempfile tokio"),
     rules(3, "docstore", "futures-core futures-util indexmap thiserror", "async-trait pollster proptest"),
     rules(3, "indexstore", "indexmap thiserror", "pollster proptest"),
     rules(3, "graphstore", "async-trait bytes indexmap thiserror", "pollster proptest"),
@@ -77,6 +77,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { package: "tokio", by: DISKS, optional: false },
     Reserved { package: "tokio", by: "colca", optional: true },
     Reserved { package: "tokio", by: "indices", optional: true },
+    Reserved { package: "reqwest", by: DISKS, optional: true },
     Reserved { package: "reqwest", by: "indices", optional: true },
 ];
 
