@@ -85,13 +85,13 @@ async fn a_service_without_conditions_is_written_to_on_request_only() {
 #[tokio::test]
 async fn a_reader_that_may_not_list_opens_the_context() {
     let (remote, _) = persisted().await;
-    let place = remote.account(Account::Reader).place();
-    let ctx = StorageContext::open(place.clone()).await.unwrap();
+    let ctx = StorageContext::open(remote.account(Account::Reader).place()).await.unwrap();
     assert_eq!(ctx.docstore().node_ids().await.unwrap().len(), 1);
     assert!(ctx.open_report().unwrap().findings.contains(&persist::Finding::NotListed));
     // As on S3 itself, where an absent object is forbidden to those who may not list.
     let proxy = Proxy::start(remote.port(), |_| Fate::Replace("404", "403 Forbidden")).await;
-    let ctx = StorageContext::open(remote.account(Account::Reader).through(proxy.port()).place()).await.unwrap();
+    let place = remote.account(Account::Reader).through(proxy.port()).place();
+    let ctx = StorageContext::open(place.clone()).await.unwrap();
     assert_eq!(ctx.docstore().node_ids().await.unwrap().len(), 1);
     add_node(&ctx, "m").await;
     let error = ctx.persist(place).await.unwrap_err();

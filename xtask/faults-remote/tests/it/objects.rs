@@ -7,7 +7,8 @@ use bytes::Bytes;
 use faults_remote::proxy::{Fate, Proxy, Request};
 use faults_remote::s3::{Account, Remote};
 use persist::{
-    Abilities, Content, Digest, Durability, Error, Expected, FileInfo, Folder, PersistFs, Publication, Stored,
+    Abilities, Content, Digest, Durability, Error, Expected, FileInfo, Folder, PersistFs, Publication, RequestFailure,
+    Stored,
 };
 use tokio::sync::Notify;
 
@@ -249,10 +250,11 @@ async fn a_file_that_changes_while_it_is_read_is_not_mixed() {
     const SIZE: usize = 20 << 20;
     let remote = Remote::new();
     remote.operator().write("a.json", vec![1; SIZE]).await.unwrap();
-    let (third, bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (reached, late, parts) = (Arc::clone(&third), Arc::clone(&bell), AtomicUsize::new(0));
+    let (second, bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (reached, late, parts) = (Arc::clone(&second), Arc::clone(&bell), AtomicUsize::new(0));
     let proxy = Proxy::start(remote.port(), move |request| {
-        if request.header("range").is_some() && parts.fetch_add(1, Ordering::SeqCst) == 2 {
+        // The first part is the beginning of an answer without a range.
+        if request.header("range").is_some() && parts.fetch_add(1, Ordering::SeqCst) == 1 {
             reached.notify_one();
             return Fate::Late(Arc::clone(&late));
         }
@@ -261,7 +263,7 @@ async fn a_file_that_changes_while_it_is_read_is_not_mixed() {
     .await;
     let place = remote.through(proxy.port()).place();
     let (found, ()) = tokio::join!(place.read("a.json", WHOLE), async {
-        third.notified().await;
+        second.notified().await;
         remote.operator().write("a.json", vec![2; SIZE]).await.unwrap();
         bell.notify_one();
     });
@@ -306,7 +308,7 @@ async fn credentials_that_are_not_right_are_told_and_not_shown() {
     let Error::Failed { place: location, name, operation, source } = &told else { panic!("{told:?}") };
     assert_eq!((name.as_str(), *operation), ("docstore.json", "read"));
     assert!(location.starts_with("s3://test-bucket/test-"), "{location}");
-    assert!(source.to_string().starts_with("PermissionDenied"), "{source}");
+    assert!(source.to_string().starts_with("GetObject: PermissionDenied"), "{source}");
     let told = format!("{told} {told:?} {source} {:?}", place.list(Folder::Published).await.unwrap_err());
     for secret in ["devsecret", "devkey", "Signature=", "Credential="] {
         assert!(!told.contains(secret), "{secret} in {told}");
@@ -341,10 +343,15 @@ async fn a_place_that_may_not_be_listed_says_so_and_is_read() {
     assert_eq!(cause(&error), "PermissionDenied", "{error:?}");
 }
 
-/// The kind of OpenDAL's error in an error.
-fn cause(error: &Error) -> String {
+/// The failed request in an error.
+fn failure(error: &Error) -> &RequestFailure {
     let Error::Failed { source, .. } = error else { panic!("{error:?}") };
-    source.to_string().split([':', ';', ' ']).next().unwrap_or_default().to_owned()
+    source.downcast_ref().unwrap_or_else(|| panic!("{error:?}"))
+}
+
+/// The kind of OpenDAL's error in an error.
+fn cause(error: &Error) -> &'static str {
+    failure(error).kind
 }
 
 /// Demands that a call has failed because nobody answered.
@@ -352,7 +359,9 @@ fn unanswered<T: std::fmt::Debug>(done: persist::Result<T>, expected: &str) {
     let error = done.unwrap_err();
     let Error::Failed { operation, source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(*operation, expected, "{error:?}");
-    assert!(source.to_string().contains("timeout"), "{source}");
+    assert!(error.is_retryable(), "{error:?}");
+    let cause = source.to_string();
+    assert!(cause.contains("timeout") || cause.contains("no progress"), "{cause}");
 }
 
 /// Every fourth request is lost one way or another, and nobody notices.
@@ -416,7 +425,7 @@ async fn a_server_that_is_silent_is_an_error_soon() {
     // What a service can do is tried before the first publication, by creating an object.
     unanswered(place.publish(".colca/1-0", "a.json", &Expected::Anything).await, "create");
     unanswered(place.delete("a.json").await, "delete");
-    assert!(proxy.seen() > 12, "each is tried several times");
+    assert!(proxy.seen() > 8, "each is tried, the first one several times");
 }
 
 /// With the time limits that a place has by itself. The clock goes on when nothing else does.
@@ -428,8 +437,9 @@ async fn calls_that_nobody_answers_end_by_themselves() {
     let start = tokio::time::Instant::now();
     unanswered(place.list(Folder::Own).await, "list");
     unanswered(place.create(".colca/1.json", "1".into(), Durability::Full).await, "create");
+    // The first has a minute; then the service seems to be silent, and the next one has two seconds.
     let seconds = start.elapsed().as_secs();
-    assert!((2 * 5 * 60..700).contains(&seconds), "each request is tried 5 times for a minute: {seconds} seconds");
+    assert!((60..70).contains(&seconds), "{seconds} seconds");
 }
 
 #[tokio::test]
