@@ -47,7 +47,43 @@ def persist_one_changed(request):
     return time.perf_counter() - start
 
 
-WORK = {"open": open_context, "query": query, "get_nodes": get_nodes, "persist_one_changed": persist_one_changed}
+def bucket(request):
+    import s3fs
+
+    return s3fs.S3FileSystem(
+        key=request["key"],
+        secret=request["secret"],
+        client_kwargs={"endpoint_url": request["endpoint"], "region_name": "us-east-1"},
+    )
+
+
+def persist_to_s3(request):
+    global context
+    context = StorageContext.from_defaults(persist_dir=request["from"])
+    fs = bucket(request)
+    start = time.perf_counter()
+    context.persist(persist_dir=request["dir"], fs=fs)
+    return time.perf_counter() - start
+
+
+def open_from_s3(request):
+    global context
+    context = None
+    gc.collect()
+    fs = bucket(request)
+    start = time.perf_counter()
+    context = StorageContext.from_defaults(persist_dir=request["dir"], fs=fs)
+    return time.perf_counter() - start
+
+
+WORK = {
+    "open": open_context,
+    "query": query,
+    "get_nodes": get_nodes,
+    "persist_one_changed": persist_one_changed,
+    "persist_to_s3": persist_to_s3,
+    "open_from_s3": open_from_s3,
+}
 
 for line in sys.stdin:
     request = json.loads(line)

@@ -1,6 +1,7 @@
 //! The driver of the automation: `cargo xtask` lists the commands. What compares, injects faults or measures is a
 //! package of its own beneath this folder, which the driver builds and runs.
 
+mod bench;
 mod check;
 mod counts;
 mod faults;
@@ -96,7 +97,7 @@ fn main() -> ExitCode {
         Command::Test(options) => return test::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Torture { install } => torture::run(install),
-        Command::Bench(Rest { rest }) => Program::BENCH.run(&rest),
+        Command::Bench(Rest { rest }) => bench::run(&rest),
         Command::Tidy => tidy::run(),
         Command::Features { all } => features::run(all).map(drop),
         Command::Corpus(Rest { rest }) => Program::CORPUS.run(&rest),

@@ -55,7 +55,7 @@ pub(crate) async fn newest(fs: &dyn PersistFs, limits: &Limits) -> Result<Option
 /// A manifest is read after its successor was found to be absent. Manifests are collected in ascending order, so that
 /// one which is still there shows that the absent one had not been made.
 async fn find(fs: &dyn PersistFs, limits: &Limits) -> Result<Option<Found>> {
-    let mut generation = read_hint(fs).await;
+    let mut generation = read_hint(fs).await?;
     for _ in 0..ATTEMPTS {
         if let Some(from) = generation {
             let mut at = from;
@@ -89,10 +89,14 @@ pub(crate) async fn newest_listed(fs: &dyn PersistFs) -> Result<Option<u64>> {
     Ok(own.iter().filter_map(|file| generation_of(&file.name, ".json")).max())
 }
 
-/// What the hint says, if it says anything.
-async fn read_hint(fs: &dyn PersistFs) -> Option<u64> {
-    let bytes = fs.read(&own_path(HINT), HINT_SIZE_MAX).await.ok()??;
-    std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
+/// What the hint says, if it says anything. One that cannot be read says nothing, unless the location does not answer.
+async fn read_hint(fs: &dyn PersistFs) -> Result<Option<u64>> {
+    let bytes = match fs.read(&own_path(HINT), HINT_SIZE_MAX).await {
+        Ok(bytes) => bytes,
+        Err(e) if e.is_retryable() => return Err(e),
+        Err(_) => None,
+    };
+    Ok(bytes.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.trim().parse().ok()))
 }
 
 /// The path and the content of the hint to a generation.

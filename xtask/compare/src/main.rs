@@ -39,7 +39,7 @@ struct Args {
 }
 
 const EXAMPLES: &str = "\
-Rows: commit, open, query, get-nodes, persist
+Rows: commit, open, query, get-nodes, persist, s3
 
 Examples:
   cargo xtask bench --quick                          every row, in half a minute

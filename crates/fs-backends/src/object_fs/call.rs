@@ -73,7 +73,7 @@ impl Call<'_> {
                 Err(opendal::Error::new(ErrorKind::Unexpected, message).set_temporary())
             }
         };
-        self.fs.known.note(done.as_ref().is_err_and(is_retryable));
+        self.fs.known.note(done.as_ref().is_err_and(|e| self.is_retryable(e)));
         done
     }
 
@@ -91,16 +91,17 @@ impl Call<'_> {
             tries: failed.map_or(1, |failed| failed.tries),
             elapsed: self.watch.elapsed(),
             kind: cause.kind().into_static(),
-            cause: describe(&cause),
-            is_retryable: is_retryable(&cause),
+            cause: describe(&cause, &self.fs.location),
+            is_retryable: self.is_retryable(&cause),
         };
         Error::failed(&*self.fs.location, self.operation, self.path, failure)
     }
-}
 
-/// Whether the same request may succeed at another time. A persistent error is a temporary one that was repeated in vain.
-fn is_retryable(error: &opendal::Error) -> bool {
-    error.is_temporary() || error.is_persistent()
+    /// Whether the same may succeed at another time. The layer that repeats requests calls every error persistent, also
+    /// those that it did not repeat.
+    fn is_retryable(&self, error: &opendal::Error) -> bool {
+        error.is_temporary() || error.is_persistent() && self.watch.failed().is_some_and(|failed| failed.is_temporary)
+    }
 }
 
 impl Known {

@@ -24,7 +24,7 @@ impl ObjectFs {
             Ok(files) => files,
             Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
             Err(e) if e.kind() == ErrorKind::PermissionDenied => {
-                return Err(Error::Forbidden { place: self.location(), source: describe(&e).into() });
+                return Err(Error::Forbidden { place: self.location(), source: describe(&e, &self.location).into() });
             }
             Err(e) => return Err(call.failed(e)),
         };

@@ -43,6 +43,8 @@ pub(crate) struct Failed {
     pub(crate) request: &'static str,
     /// How often it was tried in a row.
     pub(crate) tries: u32,
+    /// Whether it may succeed at another time.
+    pub(crate) is_temporary: bool,
 }
 
 impl Watch {
@@ -157,12 +159,12 @@ impl Activity {
         self.0.watch.progress();
     }
 
-    fn failed(&self) {
+    fn failed(&self, is_temporary: bool) {
         // A request without a name asks for credentials: what it means for the operation shows in that one's error.
         let Some(request) = self.0.request else { return };
         let mut seen = self.0.watch.seen();
         let tries = seen.requests.get(&self.0.key).map_or(1, |(tries, _)| *tries);
-        seen.failed = Some(Failed { request, tries });
+        seen.failed = Some(Failed { request, tries, is_temporary });
     }
 
     /// Returns when nothing has moved for the timeout.
@@ -177,7 +179,7 @@ impl Activity {
     }
 
     fn timed_out(&self) -> Error {
-        self.failed();
+        self.failed(true);
         let message = format!("nothing moved for {}", in_words(self.0.watch.timeout));
         Error::new(ErrorKind::Unexpected, message).set_temporary()
     }
@@ -208,17 +210,17 @@ impl HttpTransport for Watched {
             fetched = self.inner.fetch(request) => fetched,
             () = activity.stalled(), if is_limited => return Err(activity.timed_out()),
         };
-        let response = fetched.inspect_err(|_| activity.failed())?;
+        let response = fetched.inspect_err(|e| activity.failed(e.is_temporary()))?;
         activity.touch();
         match response.status() {
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                activity.failed();
+                activity.failed(true);
                 if let Some(wait) = retry_after(response.headers()) {
                     sleep(wait.min(self.watch.timeout / 2)).await;
                 }
             }
             status if status.is_client_error() => {
-                activity.failed();
+                activity.failed(false);
                 self.watch.progress();
             }
             _ => self.watch.progress(),
@@ -255,7 +257,7 @@ impl Stream for Body {
                 Poll::Ready(Some(Ok(piece)))
             }
             Poll::Ready(Some(Err(e))) => {
-                this.activity.failed();
+                this.activity.failed(e.is_temporary());
                 Poll::Ready(Some(Err(e)))
             }
             Poll::Ready(None) => {
