@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use opendal::options::{ReaderOptions, StatOptions};
-use opendal::{Buffer, ErrorKind, Metadata, Operator};
+use opendal::{ErrorKind, Metadata, Operator};
 use persist::{Error, Result};
 use tokio::time::sleep;
 
@@ -124,9 +124,13 @@ async fn ask(operator: &Operator, path: &str, limit: u64, etag: Option<&str>) ->
     let if_none_match = etag.filter(|_| conditional).map(str::to_owned);
     let is_conditional = if_none_match.is_some();
     let options = ReaderOptions { if_none_match, ..ReaderOptions::default() };
-    let mut stream = operator.reader_options(path, options).await?.into_stream(..).await?;
+    // No more than a part: what a service sends in vain keeps it busy.
+    let mut stream = operator.reader_options(path, options).await?.into_stream(0..CHUNK as u64).await?;
     let metadata = match stream.metadata().await {
-        Err(e) if e.kind() == ErrorKind::Unsupported => return Ok(Answer::Unclear),
+        // An empty file has no first part.
+        Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::RangeNotSatisfied) => {
+            return Ok(Answer::Unclear);
+        }
         Err(e) if e.kind() == ErrorKind::ConditionNotMatch && is_conditional => return Ok(Answer::Cached),
         metadata => metadata?,
     };
@@ -139,19 +143,20 @@ async fn ask(operator: &Operator, path: &str, limit: u64, etag: Option<&str>) ->
     if !is_small && (metadata.etag().is_none() || !operator.info().capability().read_with_if_match) {
         return Ok(Answer::Unclear);
     }
-    let Some(mut whole) = reserve(size) else { return Err(no_memory()) };
-    while let Some(piece) = stream.next().await {
-        let piece: Buffer = piece?;
-        Iterator::for_each(piece, |piece| whole.extend_from_slice(&piece));
-        if !is_small && whole.len() >= CHUNK {
-            return Ok(Answer::Begun(whole, metadata));
+    let mut whole = reserve(size).ok_or_else(no_memory)?;
+    let wanted = size.min(CHUNK as u64) as usize;
+    // The end is not waited for: OpenDAL takes a range that reaches beyond it for cut off.
+    while whole.len() < wanted {
+        match stream.next().await {
+            Some(Ok(piece)) => Iterator::for_each(piece, |piece| whole.extend_from_slice(&piece)),
+            Some(Err(e)) if e.is_temporary() => return Err(e),
+            Some(Err(_)) | None => return Ok(Answer::Unclear),
         }
     }
-    // Cut off, as far as that was not noticed.
-    match whole.len() as u64 == size {
-        true => Ok(Answer::Whole(whole.into(), metadata.etag().map(str::to_owned))),
-        false => Ok(Answer::Unclear),
-    }
+    Ok(match is_small {
+        true => Answer::Whole(whole.into(), metadata.etag().map(str::to_owned)),
+        false => Answer::Begun(whole, metadata),
+    })
 }
 
 /// Reads the rest of a file, several parts at a time, all of this version.

@@ -250,11 +250,10 @@ async fn a_file_that_changes_while_it_is_read_is_not_mixed() {
     const SIZE: usize = 20 << 20;
     let remote = Remote::new();
     remote.operator().write("a.json", vec![1; SIZE]).await.unwrap();
-    let (second, bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (reached, late, parts) = (Arc::clone(&second), Arc::clone(&bell), AtomicUsize::new(0));
+    let (third, bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (reached, late, parts) = (Arc::clone(&third), Arc::clone(&bell), AtomicUsize::new(0));
     let proxy = Proxy::start(remote.port(), move |request| {
-        // The first part is the beginning of an answer without a range.
-        if request.header("range").is_some() && parts.fetch_add(1, Ordering::SeqCst) == 1 {
+        if request.header("range").is_some() && parts.fetch_add(1, Ordering::SeqCst) == 2 {
             reached.notify_one();
             return Fate::Late(Arc::clone(&late));
         }
@@ -263,7 +262,7 @@ async fn a_file_that_changes_while_it_is_read_is_not_mixed() {
     .await;
     let place = remote.through(proxy.port()).place();
     let (found, ()) = tokio::join!(place.read("a.json", WHOLE), async {
-        second.notified().await;
+        third.notified().await;
         remote.operator().write("a.json", vec![2; SIZE]).await.unwrap();
         bell.notify_one();
     });
