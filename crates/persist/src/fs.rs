@@ -32,6 +32,24 @@ pub struct FileInfo {
     pub modified: Option<SystemTime>,
 }
 
+impl FileInfo {
+    /// Whether there is anything that changes when the file is written again: a version or a time.
+    pub fn has_version(&self) -> bool {
+        self.version.is_some() || self.modified.is_some()
+    }
+
+    /// Whether this is still the file that `earlier` describes, as far as a listing shows: it has the same size and the
+    /// same version or, where the location gives no versions, the same time of writing.
+    pub fn is_unchanged_since(&self, earlier: &Self) -> bool {
+        let same_version = match (&self.version, &earlier.version) {
+            (Some(now), Some(then)) => now == then,
+            (None, None) => self.modified.is_some() && self.modified == earlier.modified,
+            _ => false,
+        };
+        same_version && self.size == earlier.size
+    }
+}
+
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {

@@ -31,5 +31,7 @@ pub use mechanism::{Mechanism, without};
 pub use memory::MemoryFs;
 pub use name::{check_name, check_own_path, check_path};
 pub use options::{CommitOptions, Progress, Step};
-pub use snapshot::{ATTEMPTS, Finding, Limits, ReadFile, ReadOptions, Snapshot, Verify, read_files, restarts};
+pub use snapshot::{
+    ATTEMPTS, ComparedFile, Finding, KnownFile, Limits, ReadFile, ReadOptions, Snapshot, Verify, read_files, restarts,
+};
 pub use writer::{PreparedWriter, Writer, commit};

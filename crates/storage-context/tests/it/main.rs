@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod commits;
+mod following;
 mod hostile;
 mod in_turn;
 mod legacy;
