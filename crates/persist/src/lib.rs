@@ -11,6 +11,7 @@ mod memory;
 mod name;
 mod newest;
 mod options;
+mod progress;
 mod publishing;
 mod snapshot;
 mod writer;
@@ -30,7 +31,8 @@ pub use manifest::{FileEntry, Manifest, RemovedEntry};
 pub use mechanism::{Mechanism, without};
 pub use memory::MemoryFs;
 pub use name::{check_name, check_own_path, check_path};
-pub use options::{CommitOptions, Progress, Step};
+pub use options::CommitOptions;
+pub use progress::{Meter, Progress, Step};
 pub use snapshot::{
     ATTEMPTS, ComparedFile, Finding, KnownFile, Limits, ReadFile, ReadOptions, Snapshot, Verify, read_files, restarts,
 };

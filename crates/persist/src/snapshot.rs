@@ -10,15 +10,18 @@ use crate::manifest::FileEntry;
 use crate::mechanism::{Mechanism, has};
 use crate::name::own_path;
 use crate::newest::{Newest, is_foreign, newest, newest_listed};
-use crate::{Digest, Error, FileInfo, Manifest, PersistFs, Result};
+use crate::progress::Reading;
+use crate::{Digest, Error, FileInfo, Manifest, PersistFs, Progress, Result};
 
 /// How a place is read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
     /// How files are compared with what the newest manifest says of them.
     pub verify: Verify,
     /// How much is read at most.
     pub limits: Limits,
+    /// Is called with each part of a file that has been read.
+    pub progress: Option<Progress>,
 }
 
 /// How files are compared with what the newest manifest says of them. As long as a generation is not published
@@ -139,6 +142,7 @@ pub struct Snapshot<'a> {
     findings: Vec<Finding>,
     /// Whether any file that the generation wrote is published, where that was asked.
     any_is_new: Option<bool>,
+    reading: Reading,
 }
 
 /// How often a reader that is overtaken takes a new snapshot before it gives up.
@@ -156,7 +160,8 @@ pub fn restarts(error: &Error) -> bool {
 /// As [`Snapshot::read`], after [`ATTEMPTS`] beginnings.
 pub async fn read_files(fs: &dyn PersistFs, names: &[&str], options: ReadOptions) -> Result<Vec<Option<ReadFile>>> {
     let once = async || {
-        let mut snapshot = Snapshot::take(fs, options).await?;
+        let mut snapshot = Snapshot::take(fs, options.clone()).await?;
+        names.iter().for_each(|name| snapshot.expect(name, None));
         let mut files = Vec::with_capacity(names.len());
         for name in names {
             files.push(snapshot.read(name).await?);
@@ -188,7 +193,8 @@ impl<'a> Snapshot<'a> {
             }
             (Err(e), _) => return Err(e),
         };
-        Ok(Self { fs, options, newest: newest.map(Arc::new), listing, findings, any_is_new: None })
+        let reading = Reading::new(options.progress.clone());
+        Ok(Self { fs, options, newest: newest.map(Arc::new), listing, findings, any_is_new: None, reading })
     }
 
     /// The manifest of the generation, if Colca has written the place.
@@ -245,19 +251,42 @@ impl<'a> Snapshot<'a> {
         &self.findings
     }
 
+    /// Announces a file that will be read, so that its bytes are in the total of [`ReadOptions::progress`] from the
+    /// beginning; not if it is shown to be the one that is known, which [`read_if_changed`](Self::read_if_changed) does not
+    /// read.
+    pub fn expect(&mut self, name: &str, known: Option<&KnownFile>) {
+        let is_read = known.is_none_or(|known| self.shown_unchanged(name, known).is_none());
+        if let Some(size) = self.size(name).filter(|_| is_read) {
+            self.reading.expect(name, size);
+        }
+    }
+
     /// Reads a file, or tells that there is none of that name.
     ///
     /// # Errors
     /// [`Error::Superseded`] or [`Error::Lost`] if a writer came between; [`Error::TooLarge`]; what the place reports.
     pub async fn read(&mut self, name: &str) -> Result<Option<ReadFile>> {
-        let published = self.fs.read(name, self.options.limits.file_size).await?;
+        self.reading.begin(name, self.size(name).unwrap_or_default());
+        let published = self.fs.read_with(name, self.options.limits.file_size, &self.reading.meter()).await?;
         let published = published.map(|bytes| self.published(name, bytes));
         let found = published.as_ref().map(|file| (file.info.size, file.digest));
-        Ok(match self.choose(name, found).await? {
+        let read = match self.choose(name, found).await? {
             Choice::Published => published,
             Choice::Staged(file) => Some(file),
             Choice::Absent => None,
-        })
+        };
+        self.reading.end();
+        Ok(read)
+    }
+
+    /// The size that a file has by the manifest or, if its generation is published, by the listing.
+    fn size(&self, name: &str) -> Option<u64> {
+        let committed = self.manifest().and_then(|manifest| manifest.file(name)).map(|file| file.size);
+        let listed = self.listing.get(name).map(|file| file.size);
+        match self.newest.as_ref().is_some_and(|newest| newest.is_published()) {
+            true => listed.or(committed),
+            false => committed.or(listed),
+        }
     }
 
     /// Compares a file with its content of an earlier look, and reads it only if the listing or the manifest do not show
@@ -379,9 +408,8 @@ impl<'a> Snapshot<'a> {
 
     async fn staged(&self, entry: &FileEntry) -> Result<Option<ReadFile>> {
         let Some(staged) = entry.staged.as_ref().filter(|_| has(Mechanism::ReadStaged)) else { return Ok(None) };
-        let Some(bytes) = self.fs.read(&own_path(staged), self.options.limits.file_size).await? else {
-            return Ok(None);
-        };
+        let (path, limit) = (own_path(staged), self.options.limits.file_size);
+        let Some(bytes) = self.fs.read_with(&path, limit, &self.reading.meter()).await? else { return Ok(None) };
         let file = ReadFile { info: unversioned(entry), digest: Digest::of(&bytes), bytes };
         Ok(Some(file).filter(|file| file.digest == entry.digest))
     }

@@ -157,8 +157,8 @@ impl StorageContextBuilder {
     }
 
     pub(crate) fn read_options(&self) -> ReadOptions {
-        let OpenOptions { verify, limits, .. } = self.open_options;
-        ReadOptions { verify, limits }
+        let OpenOptions { verify, limits, ref progress, .. } = self.open_options;
+        ReadOptions { verify, limits, progress: progress.clone() }
     }
 
     /// The parts that were given so far.

@@ -68,7 +68,7 @@ impl StorageContext {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn open_with(place: impl IntoPlace, options: &OpenOptions) -> Result<Self> {
-        Self::builder().open_options(*options).open(place).await
+        Self::builder().open_options(options.clone()).open(place).await
     }
 
     /// Opens the context at a place, or makes an empty one if there is nothing there. Nothing is written until it is

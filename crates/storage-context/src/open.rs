@@ -8,7 +8,7 @@ use fs_backends::Place;
 use graphstore::{SimpleGraphStore, SimplePropertyGraphStore};
 use indexstore::KvIndexStore;
 use kv_core::{KvStore, SimpleKvStore};
-use persist::{ATTEMPTS, ComparedFile, FileInfo, ReadFile, Snapshot, StoreFile};
+use persist::{ATTEMPTS, ComparedFile, FileInfo, ReadFile, ReadOptions, Snapshot, StoreFile};
 use raw_json::Text;
 
 use crate::file_names::LEGACY_VECTOR_STORE;
@@ -93,6 +93,7 @@ impl<'a> Opening<'a> {
     /// Reads the stores that were not given, and shares those whose files are the same with the context that is followed.
     pub(crate) async fn read_stores(&mut self) -> Result<()> {
         let names = self.parts.file_names.clone();
+        self.announce(&names);
         if self.parts.docstore.is_none()
             && let Some(file) = self.read(&Role::Docstore, &names.docstore).await?
         {
@@ -132,6 +133,18 @@ impl<'a> Opening<'a> {
         }
     }
 
+    /// Announces the files that will be read, so that it is known from the beginning how much that is.
+    fn announce(&mut self, names: &FileNames) {
+        let single = [Role::Docstore, Role::IndexStore, Role::GraphStore, Role::PropertyGraphStore];
+        let single = single.into_iter().filter(|role| !self.given.contains(role)).map(|role| (names.of(&role), role));
+        let vectors = self.vector_store_files(names).into_iter();
+        let vectors = vectors.map(|(namespace, name)| (name, Role::VectorStore(namespace)));
+        for (name, role) in single.chain(vectors).collect::<Vec<_>>() {
+            let known = self.following.as_ref().and_then(|following| following.known(&role));
+            self.snapshot.expect(&name, known.as_ref());
+        }
+    }
+
     /// The context of all stores.
     pub(crate) async fn finish(self) -> Result<StorageContext> {
         let seen = Seen {
@@ -164,7 +177,7 @@ impl<'a> Opening<'a> {
                 place: Arc::clone(place),
                 identity: Arc::clone(&identity),
                 names: beside.into_keys().collect(),
-                options: parts.read_options(),
+                options: ReadOptions { progress: None, ..parts.read_options() },
             });
         }
         origins.given = given;

@@ -115,7 +115,7 @@ impl StorageContext {
 
     async fn reopen_once(&self, from: &Location, options: &ReopenOptions) -> Result<Reopened> {
         let place = &from.place;
-        let open_options = options.open.unwrap_or(self.inner.open_options);
+        let open_options = options.open.as_ref().unwrap_or(&self.inner.open_options).clone();
         let known = self.origins().seen(&from.identity).cloned().unwrap_or_default();
         let parts = self.kept_parts(from, known.names.clone(), open_options);
         let identity: Arc<str> = place.identity().into();
@@ -274,11 +274,16 @@ impl<'a> Following<'a> {
         elsewhere
     }
 
-    /// What is known of the file of a store, to be compared now.
+    /// What is known of the file of a store.
+    pub(crate) fn known(&self, role: &Role) -> Option<KnownFile> {
+        let Origin { file, digest, .. } = self.files.get(role)?;
+        Some(KnownFile { info: file.clone(), digest: *digest, commit: self.commit.clone() })
+    }
+
+    /// The same, to be compared now.
     pub(crate) fn take(&mut self, role: &Role) -> Option<(KnownFile, Origin)> {
-        let origin = self.files.remove(role)?;
-        let file = KnownFile { info: origin.file.clone(), digest: origin.digest, commit: self.commit.clone() };
-        Some((file, origin))
+        let known = self.known(role)?;
+        Some((known, self.files.remove(role)?))
     }
 
     /// Whether files that were there are not any more.

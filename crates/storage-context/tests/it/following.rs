@@ -359,7 +359,7 @@ fn a_commit_is_followed_whole_in_each_of_its_phases() {
 
         // Its writer is killed, and a context follows what is left.
         let phases = std::mem::take(&mut *phases.lock().unwrap());
-        assert_eq!(phases.len(), 6);
+        assert_eq!(phases.len(), 8);
         for phase in phases {
             let watched = Watched::new(phase.clone());
             let ctx = open_at(&watched);

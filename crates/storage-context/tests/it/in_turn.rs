@@ -11,7 +11,7 @@ use bytes::Bytes;
 use docstore::KvDocumentStore;
 use graphstore::{SimpleGraphStore, Triplet};
 use kv_core::SimpleKvStore;
-use persist::{Abilities, Progress, StoreFile};
+use persist::{Abilities, Progress, Step, StoreFile};
 use proptest::prelude::*;
 use storage_context::Error;
 use vectorstore_simple::SimpleVectorStore;
@@ -155,6 +155,11 @@ fn newest_of(place: &MemoryFs) -> Option<(u64, String)> {
     manifests.max().map(|(number, bytes)| (number, String::from_utf8_lossy(bytes).into_owned()))
 }
 
+/// Whether this is a step of the protocol, and no report of bytes within one.
+fn is_step(step: &Step<'_>) -> bool {
+    !matches!(step, Step::Staged { .. })
+}
+
 struct World {
     place: MemoryFs,
     /// What a reader must find; `None` if there is no context.
@@ -217,7 +222,7 @@ impl World {
         let written = Arc::new(std::sync::Mutex::new(None));
         let progress = {
             let (place, id, written) = (self.place.clone(), id.to_owned(), Arc::clone(&written));
-            Progress::new(move |_| match (steps.fetch_add(1, Ordering::Relaxed) == at, meddling) {
+            Progress::new(move |step| match (is_step(step) && steps.fetch_add(1, Ordering::Relaxed) == at, meddling) {
                 (true, Meddling::BreakOff) => resume_unwind(Box::new("broken off")),
                 // Who overwrites what is there may do so a moment later, too.
                 (true, Meddling::Write { store }) if how != How::Overwriting => {

@@ -9,6 +9,7 @@ mod legacy;
 mod opening;
 mod past;
 mod persisting;
+mod progress;
 
 use persist::{Folder, MemoryFs, PersistFs};
 use pollster::block_on;
