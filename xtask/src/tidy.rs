@@ -50,7 +50,7 @@ pub(crate) const CRATES: &[Rules] = &[
     rules(3, "vectorstore-simple", "async-trait bytes indexmap", "pollster proptest"),
     rules(4, "storage-context", "bytes futures-util indexmap thiserror", "async-trait opendal pollster proptest tempfile tokio"),
     rules(5, "indices", "async-trait base64 encoding_rs futures-util half httpdate indexmap lopdf memchr quick-xml regex reqwest rustls rustls-platform-verifier safetensors sha2 thiserror tiktoken time tokenizers tokio tracing unicode-segmentation uuid xxhash-rust zip", "pollster proptest tempfile text-splitter tokio"),
-    rules(6, "colca", "indexmap thiserror tokio", "anyhow async-trait clap pollster tempfile tokio"),
+    rules(6, "colca", "indexmap thiserror tokio", "anyhow async-trait axum clap pollster tempfile tokio"),
     rules(BESIDE, "support", "anyhow", ""),
     rules(BESIDE, "benches", "pollster", "criterion"),
     rules(BESIDE + 1, "xtask", "anyhow clap serde serde_json", ""),

@@ -12,11 +12,13 @@
 //! cargo run --release --features s3,r2 --example copy_context -- s3://bucket/prefix r2://account/bucket/prefix
 //! ```
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use colca::persist::{Progress, Step};
 use colca::prelude::*;
 use colca::raw_json::Text;
 
@@ -53,7 +55,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<()> {
-    let ctx = open(&args.src).await?;
+    let progress = std::io::stderr().is_terminal().then(|| Progress::new(show));
+    let opened = open(&args.src, progress.clone()).await;
+    clear(progress.as_ref());
+    let ctx = opened?;
     if let Some(report) = ctx.open_report().filter(|report| !report.findings.is_empty()) {
         eprint!("{report}");
     }
@@ -63,8 +68,9 @@ async fn run(args: &Args) -> Result<()> {
             eprintln!("not upgraded: {id}: {reason}");
         }
     }
-    let options = PersistOptions { overwrite: args.overwrite, ..PersistOptions::default() };
+    let options = PersistOptions { overwrite: args.overwrite, progress: progress.clone(), ..PersistOptions::default() };
     let persisted = ctx.persist_with(&args.dst, &options).await;
+    clear(progress.as_ref());
     let report = persisted.with_context(|| format!("cannot persist to {}", args.dst))?;
     if args.json {
         println!("{}", report.to_value());
@@ -74,9 +80,29 @@ async fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-async fn open(src: &str) -> Result<StorageContext> {
+/// Shows on a line of the terminal how much has been read or written.
+fn show(step: &Step<'_>) {
+    const MEGABYTE: u64 = 1_000_000;
+    match step {
+        Step::Read { name, bytes_done, bytes_total } => {
+            eprint!("\r\x1b[Kreading {name}: {} of {} MB", bytes_done / MEGABYTE, bytes_total / MEGABYTE);
+        }
+        Step::Staged { name, bytes } => eprint!("\r\x1b[Kwriting {name}: {} MB", bytes / MEGABYTE),
+        _ => {}
+    }
+}
+
+/// Clears that line.
+fn clear(progress: Option<&Progress>) {
+    if progress.is_some() {
+        eprint!("\r\x1b[K");
+    }
+}
+
+async fn open(src: &str, progress: Option<Progress>) -> Result<StorageContext> {
     if !Path::new(src).is_file() {
-        return Ok(StorageContext::open(src).await?);
+        let options = OpenOptions { progress, ..OpenOptions::default() };
+        return Ok(StorageContext::open_with(src, &options).await?);
     }
     let file = std::fs::read(PathBuf::from(src)).with_context(|| format!("cannot read {src}"))?;
     let text = Text::decode(file).with_context(|| src.to_owned())?;

@@ -43,7 +43,7 @@ use indices::{
 };
 use raw_json::PyString;
 use schema::Node;
-use storage_context::{OpenOptions, PersistOptions, PersistReport};
+use storage_context::{OpenOptions, PersistOptions, PersistReport, ReopenOptions, Reopened};
 use tokio::runtime::{Builder, Handle, Runtime};
 use vectorstore::{VectorStoreQuery, VectorStoreQueryResult};
 
@@ -103,6 +103,22 @@ impl StorageContext {
     /// As [`storage_context::StorageContext::open_or_create`].
     pub fn open_or_create(place: impl IntoPlace) -> Result<Self> {
         wait(storage_context::StorageContext::open_or_create(place)).map(Self::from)
+    }
+
+    /// Opens the context again if the location that it was opened from has changed; `None` if it has not.
+    ///
+    /// # Errors
+    /// As [`storage_context::StorageContext::reopen_if_changed`].
+    pub fn reopen_if_changed(&self) -> Result<Option<Self>> {
+        Ok(wait(self.inner.reopen_if_changed())?.map(Self::from))
+    }
+
+    /// Opens the context again if a location has changed, with options. A new context becomes a blocking one with `from`.
+    ///
+    /// # Errors
+    /// As [`storage_context::StorageContext::reopen_if_changed_with`].
+    pub fn reopen_if_changed_with(&self, options: &ReopenOptions) -> Result<Reopened> {
+        wait(self.inner.reopen_if_changed_with(options))
     }
 
     /// Writes the context to a place, as one commit.
@@ -339,6 +355,21 @@ mod tests {
         StorageContext::in_memory().persist(place.clone()).unwrap();
         let failed = StorageContext::in_memory().persist(place).unwrap_err();
         assert!(failed.is_conflict() && !failed.is_not_found(), "{failed}");
+    }
+
+    #[test]
+    fn a_location_is_followed() {
+        let place = persist::MemoryFs::new();
+        let writer = StorageContext::in_memory();
+        writer.persist(place.clone()).unwrap();
+        let ctx = StorageContext::open(place.clone()).unwrap();
+        assert!(ctx.reopen_if_changed().unwrap().is_none());
+        writer.add_documents(&[Node::text("x").with_id("n1")]).unwrap();
+        writer.persist(place).unwrap();
+        let newer = ctx.reopen_if_changed().unwrap().unwrap();
+        assert!(newer.get_document("n1").unwrap().is_some());
+        let reopened = newer.reopen_if_changed_with(&ReopenOptions::default()).unwrap();
+        assert!(matches!(reopened, Reopened::Unchanged { listed: true }));
     }
 
     #[test]

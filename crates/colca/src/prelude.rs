@@ -29,7 +29,8 @@ pub use persist::{MemoryFs, PersistFs};
 pub use raw_json::{PyString, RawJson, Value};
 pub use schema::{MetadataMode, Node, NodeContent, NodeRelationship};
 pub use storage_context::{
-    DEFAULT_PERSIST_DIR, FileNames, OpenOptions, OpenReport, PersistOptions, PersistReport, StorageContext,
+    DEFAULT_PERSIST_DIR, FileNames, OpenOptions, OpenReport, PersistOptions, PersistReport, ReopenOptions, Reopened,
+    StorageContext,
 };
 pub use vectorstore::{
     MetadataFilters, Mismatch, NodeSelection, VectorStore, VectorStoreQuery, VectorStoreQueryMode,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use persist::{
-    Abilities, Content, Durability, Error, Expected, FileInfo, Folder, Lock, OWN_FOLDER, PersistFs, Publication,
+    Abilities, Content, Durability, Error, Expected, FileInfo, Folder, Lock, Meter, OWN_FOLDER, PersistFs, Publication,
     Result, Stored,
 };
 
@@ -98,10 +98,11 @@ impl LocalFs {
         like: Option<Permissions>,
         content: Content,
         durability: Durability,
+        meter: &Meter,
     ) -> io::Result<Stored> {
         let (temporary, file) = Temporary::create(&self.own(), like.as_ref())?;
         let mut file = BufWriter::with_capacity(1 << 16, file);
-        let (size, digest) = content.write_to(&mut file)?;
+        let (size, digest) = content.write_to(&mut Metered { out: &mut file, meter, uncounted: 0 })?;
         if durability == Durability::Full {
             file.get_ref().sync_all()?;
         }
@@ -215,11 +216,43 @@ fn version(info: &Metadata) -> Option<String> {
     info.modified().ok().map(|time| format!("{}-{time:?}", info.len()))
 }
 
+/// How many bytes are read or written between two reports of them.
+const COUNTED_AT_ONCE: usize = 1 << 20;
+
+/// Counts what is written.
+struct Metered<'a> {
+    out: &'a mut dyn Write,
+    meter: &'a Meter,
+    uncounted: usize,
+}
+
+impl Metered<'_> {
+    fn count(&mut self) {
+        self.meter.add(std::mem::take(&mut self.uncounted) as u64);
+    }
+}
+
+impl Write for Metered<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.uncounted += written;
+        if self.uncounted >= COUNTED_AT_ONCE {
+            self.count();
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.count();
+        self.out.flush()
+    }
+}
+
 /// Reads a file of at most `limit` bytes; a larger one gives its size.
 ///
 /// A writer that replaces the file by a rename does no harm. One that writes into it, as LlamaIndex does, changes its
 /// size or time.
-fn read_sync(path: &Path, limit: u64) -> io::Result<Result<Vec<u8>, u64>> {
+fn read_sync(path: &Path, limit: u64, meter: &Meter) -> io::Result<Result<Vec<u8>, u64>> {
     // Opening anything but a regular file could wait for ever.
     match fs::metadata(path) {
         Ok(info) if info.is_file() => {}
@@ -238,7 +271,14 @@ fn read_sync(path: &Path, limit: u64) -> io::Result<Result<Vec<u8>, u64>> {
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(usize::try_from(before.len()).unwrap_or(usize::MAX))?;
     // One byte more tells whether the file has grown.
-    (&file).take(before.len().saturating_add(1)).read_to_end(&mut bytes)?;
+    let mut rest = (&file).take(before.len().saturating_add(1));
+    loop {
+        let read = rest.by_ref().take(COUNTED_AT_ONCE as u64).read_to_end(&mut bytes)?;
+        meter.add(read as u64);
+        if read == 0 {
+            break;
+        }
+    }
     let after = file.metadata()?;
     if bytes.len() as u64 != before.len() || version(&before) != version(&after) {
         return Err(io::Error::other("it changed while it was read"));
@@ -293,9 +333,13 @@ impl PersistFs for LocalFs {
     }
 
     async fn read(&self, path: &str, limit: u64) -> Result<Option<Bytes>> {
+        self.read_with(path, limit, &Meter::default()).await
+    }
+
+    async fn read_with(&self, path: &str, limit: u64, meter: &Meter) -> Result<Option<Bytes>> {
         check_path(path)?;
-        let file = self.root.join(path);
-        match unblock(move || read_sync(&file, limit)).await.and_then(|done| done) {
+        let (file, meter) = (self.root.join(path), meter.clone());
+        match unblock(move || read_sync(&file, limit, &meter)).await.and_then(|done| done) {
             Ok(Ok(bytes)) => Ok(Some(bytes.into())),
             Ok(Err(size)) => Err(Error::TooLarge { place: self.location(), name: path.to_owned(), size, limit }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -306,17 +350,24 @@ impl PersistFs for LocalFs {
     async fn write(&self, path: &str, content: Content, durability: Durability) -> Result<Stored> {
         check_own_path(path)?;
         let to = path.to_owned();
-        self.run("write", path, move |this| this.write_sync(&to, None, content, durability)).await
+        self.run("write", path, move |this| this.write_sync(&to, None, content, durability, &Meter::default())).await
     }
 
-    async fn stage(&self, path: &str, name: &str, content: Content, durability: Durability) -> Result<Stored> {
+    async fn stage(
+        &self,
+        path: &str,
+        name: &str,
+        content: Content,
+        durability: Durability,
+        meter: &Meter,
+    ) -> Result<Stored> {
         check_own_path(path)?;
         check_name(name)?;
-        let (to, published) = (path.to_owned(), self.root.join(name));
+        let (to, published, meter) = (path.to_owned(), self.root.join(name), meter.clone());
         self.run("write", name, move |this| {
             // What is in the way is better told before the commit.
             let published = look_at(&published)?.filter(Metadata::is_file);
-            this.write_sync(&to, published.map(|info| info.permissions()), content, durability)
+            this.write_sync(&to, published.map(|info| info.permissions()), content, durability, &meter)
         })
         .await
     }

@@ -19,8 +19,8 @@ use opendal::layers::TimeoutLayer;
 use opendal::options::WriteOptions;
 use opendal::{ErrorKind, Operator};
 use persist::{
-    Abilities, Content, Durability, Expected, FileInfo, Folder, PersistFs, Publication, Result, Stored, check_name,
-    check_own_path, check_path,
+    Abilities, Content, Durability, Expected, FileInfo, Folder, Meter, PersistFs, Publication, Result, Stored,
+    check_name, check_own_path, check_path,
 };
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -193,13 +193,22 @@ impl PersistFs for ObjectFs {
     /// A service that may not be listed does not tell what is absent: it forbids to read it. Once something was read
     /// here, that is taken for absence.
     async fn read(&self, path: &str, limit: u64) -> Result<Option<Bytes>> {
+        self.read_with(path, limit, &Meter::default()).await
+    }
+
+    async fn read_with(&self, path: &str, limit: u64, meter: &Meter) -> Result<Option<Bytes>> {
         check_path(path)?;
-        self.download(path, limit).await
+        self.download(path, limit, meter).await
     }
 
     async fn write(&self, path: &str, content: Content, _: Durability) -> Result<Stored> {
         check_own_path(path)?;
-        self.upload(path, content).await
+        self.upload(path, content, &Meter::default()).await
+    }
+
+    async fn stage(&self, path: &str, _: &str, content: Content, _: Durability, meter: &Meter) -> Result<Stored> {
+        check_own_path(path)?;
+        self.upload(path, content, meter).await
     }
 
     /// A request that is repeated because its answer was lost finds what it has made itself: `false` means that the

@@ -29,6 +29,7 @@ macro_rules! persist_fs_behavior {
         $crate::persist_fs_behavior!(@ $block_on, $make;
             absent_files_are_none
             written_files_are_read_back
+            bytes_are_counted_while_they_move
             failing_content_leaves_nothing
             creating_has_one_winner
             publishing_gives_a_name

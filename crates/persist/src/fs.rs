@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Content, Digest, Limits, Result};
+use crate::{Content, Digest, Limits, Meter, Result};
 
 /// The folder within a place where Colca keeps what is its own: manifests, staged files, markers, the lock.
 pub const OWN_FOLDER: &str = ".colca";
@@ -30,6 +30,24 @@ pub struct FileInfo {
     pub version: Option<String>,
     /// When it was written, by the clock of the place.
     pub modified: Option<SystemTime>,
+}
+
+impl FileInfo {
+    /// Whether there is anything that changes when the file is written again: a version or a time.
+    pub fn has_version(&self) -> bool {
+        self.version.is_some() || self.modified.is_some()
+    }
+
+    /// Whether this is still the file that `earlier` describes, as far as a listing shows: it has the same size and the
+    /// same version or, where the location gives no versions, the same time of writing.
+    pub fn is_unchanged_since(&self, earlier: &Self) -> bool {
+        let same_version = match (&self.version, &earlier.version) {
+            (Some(now), Some(then)) => now == then,
+            (None, None) => self.modified.is_some() && self.modified == earlier.modified,
+            _ => false,
+        };
+        same_version && self.size == earlier.size
+    }
 }
 
 /// What was written.
@@ -149,6 +167,18 @@ pub trait PersistFs: Debug + Send + Sync + 'static {
     /// be read, or changes while it is read.
     async fn read(&self, path: &str, limit: u64) -> Result<Option<Bytes>>;
 
+    /// As [`read`](Self::read), and counts the bytes while they arrive: in total as many as the file has, if it was read.
+    ///
+    /// By default they are counted when all have arrived; override this if the location can do it earlier.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    async fn read_with(&self, path: &str, limit: u64, meter: &Meter) -> Result<Option<Bytes>> {
+        let read = self.read(path, limit).await?;
+        meter.add(read.as_ref().map_or(0, |bytes| bytes.len() as u64));
+        Ok(read)
+    }
+
     /// Writes a file of [`OWN_FOLDER`], creating the folder if need be, and replacing a file of that name. Its content
     /// is durable afterwards, its name after [`sync`](Self::sync).
     ///
@@ -159,11 +189,23 @@ pub trait PersistFs: Debug + Send + Sync + 'static {
     /// Writes a staged file of [`OWN_FOLDER`], as [`write`](Self::write) does, that is to be published as `name`. Where
     /// files have permissions it has those of the published file of that name, before there is anything to read in it.
     ///
+    /// Counts the bytes while they are written: in total as many as the file has, if it was written. By default they are
+    /// counted when all have been written.
+    ///
     /// # Errors
     /// As [`write`](Self::write).
-    async fn stage(&self, path: &str, name: &str, content: Content, durability: Durability) -> Result<Stored> {
+    async fn stage(
+        &self,
+        path: &str,
+        name: &str,
+        content: Content,
+        durability: Durability,
+        meter: &Meter,
+    ) -> Result<Stored> {
         let _ = name;
-        self.write(path, content, durability).await
+        let stored = self.write(path, content, durability).await?;
+        meter.add(stored.size);
+        Ok(stored)
     }
 
     /// Makes a file of [`OWN_FOLDER`] that must not be there yet, whole or not at all; content and name are durable

@@ -11,6 +11,7 @@ mod memory;
 mod name;
 mod newest;
 mod options;
+mod progress;
 mod publishing;
 mod request;
 mod snapshot;
@@ -31,7 +32,10 @@ pub use manifest::{FileEntry, Manifest, RemovedEntry};
 pub use mechanism::{Mechanism, without};
 pub use memory::MemoryFs;
 pub use name::{check_name, check_own_path, check_path};
-pub use options::{CommitOptions, Progress, Step};
+pub use options::CommitOptions;
+pub use progress::{Meter, Progress, Step};
 pub use request::RequestFailure;
-pub use snapshot::{ATTEMPTS, Finding, Limits, ReadFile, ReadOptions, Snapshot, Verify, read_files, restarts};
+pub use snapshot::{
+    ATTEMPTS, ComparedFile, Finding, KnownFile, Limits, ReadFile, ReadOptions, Snapshot, Verify, read_files, restarts,
+};
 pub use writer::{PreparedWriter, Writer, commit};

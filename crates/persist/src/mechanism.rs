@@ -34,6 +34,8 @@ pub enum Mechanism {
     Removed,
     /// Only what no later commit can need is collected.
     CollectOnlyOld,
+    /// A follower keeps a content only if the listing and the manifest show that it is the same.
+    Unchanged,
     /// A commit of a number that was collected long ago does not count.
     Zombies,
 }

@@ -1,8 +1,6 @@
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Durability, Limits};
+use crate::{Durability, Limits, Progress};
 
 /// How a commit is made.
 #[derive(Debug, Clone)]
@@ -26,7 +24,7 @@ pub struct CommitOptions {
     pub replace_lost: bool,
     /// How much is read at most.
     pub limits: Limits,
-    /// Is told of each step.
+    /// Is called with each step.
     pub progress: Option<Progress>,
 }
 
@@ -44,53 +42,5 @@ impl Default for CommitOptions {
             limits: Limits::default(),
             progress: None,
         }
-    }
-}
-
-/// Is told of the steps of a commit while it is made.
-#[derive(Clone)]
-pub struct Progress(pub(crate) Arc<dyn Fn(&Step<'_>) + Send + Sync>);
-
-/// A step of a commit that is about to be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Step<'a> {
-    /// A file is written under `.colca`.
-    Stage {
-        /// Its name.
-        name: &'a str,
-        /// How many files were staged before it.
-        done: usize,
-        /// How many there are.
-        total: usize,
-    },
-    /// The manifest is made: the one moment at which the place changes.
-    Commit {
-        /// The new generation.
-        generation: u64,
-    },
-    /// A file gets its name.
-    Publish {
-        /// Its name.
-        name: &'a str,
-        /// How many files were published before it.
-        done: usize,
-        /// How many there are.
-        total: usize,
-    },
-    /// What is old is deleted.
-    Collect,
-}
-
-impl Progress {
-    /// Calls `tell` before each step. It must not block for long.
-    pub fn new(tell: impl Fn(&Step<'_>) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
-    }
-}
-
-impl fmt::Debug for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Progress")
     }
 }

@@ -10,15 +10,18 @@ use crate::manifest::FileEntry;
 use crate::mechanism::{Mechanism, has};
 use crate::name::own_path;
 use crate::newest::{Newest, is_foreign, newest, newest_listed};
-use crate::{Digest, Error, FileInfo, Manifest, PersistFs, Result};
+use crate::progress::Reading;
+use crate::{Digest, Error, FileInfo, Manifest, PersistFs, Progress, Result};
 
 /// How a place is read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
     /// How files are compared with what the newest manifest says of them.
     pub verify: Verify,
     /// How much is read at most.
     pub limits: Limits,
+    /// Is called with each part of a file that has been read.
+    pub progress: Option<Progress>,
 }
 
 /// How files are compared with what the newest manifest says of them. As long as a generation is not published
@@ -95,6 +98,36 @@ pub struct ReadFile {
     pub digest: Digest,
 }
 
+/// A file whose content a reader has from an earlier look at the location.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownFile {
+    /// The published file as it was listed then; without a version if the content was read elsewhere.
+    pub info: FileInfo,
+    /// The digest of the content.
+    pub digest: Digest,
+    /// The commit of the generation that was newest then; `None` where Colca had written nothing.
+    pub commit: Option<String>,
+}
+
+/// A file in comparison with its content of an earlier look.
+#[derive(Debug, Clone)]
+pub enum ComparedFile {
+    /// The content is the same. With it comes the published file as it is listed now.
+    Same(FileInfo),
+    /// The content is another one.
+    Changed(ReadFile),
+}
+
+/// Which version of a file belongs to a snapshot.
+enum Choice {
+    /// The published one; none if no file is published.
+    Published,
+    /// The one that was staged.
+    Staged(ReadFile),
+    /// None, though a file may be published.
+    Absent,
+}
+
 /// A place at one moment: its newest generation and its listing. Reading never writes.
 ///
 /// All files that it reads are of one generation, except for those that another program has written. When a writer
@@ -109,6 +142,7 @@ pub struct Snapshot<'a> {
     findings: Vec<Finding>,
     /// Whether any file that the generation wrote is published, where that was asked.
     any_is_new: Option<bool>,
+    reading: Reading,
 }
 
 /// How often a reader that is overtaken takes a new snapshot before it gives up.
@@ -126,7 +160,8 @@ pub fn restarts(error: &Error) -> bool {
 /// As [`Snapshot::read`], after [`ATTEMPTS`] beginnings.
 pub async fn read_files(fs: &dyn PersistFs, names: &[&str], options: ReadOptions) -> Result<Vec<Option<ReadFile>>> {
     let once = async || {
-        let mut snapshot = Snapshot::take(fs, options).await?;
+        let mut snapshot = Snapshot::take(fs, options.clone()).await?;
+        names.iter().for_each(|name| snapshot.expect(name, None));
         let mut files = Vec::with_capacity(names.len());
         for name in names {
             files.push(snapshot.read(name).await?);
@@ -158,7 +193,8 @@ impl<'a> Snapshot<'a> {
             }
             (Err(e), _) => return Err(e),
         };
-        Ok(Self { fs, options, newest: newest.map(Arc::new), listing, findings, any_is_new: None })
+        let reading = Reading::new(options.progress.clone());
+        Ok(Self { fs, options, newest: newest.map(Arc::new), listing, findings, any_is_new: None, reading })
     }
 
     /// The manifest of the generation, if Colca has written the place.
@@ -177,9 +213,52 @@ impl<'a> Snapshot<'a> {
         files.into_values().collect()
     }
 
+    /// The published files as they were listed, by name. Where the location may not be listed they are those of the
+    /// generation, without versions.
+    pub fn listing(&self) -> &BTreeMap<String, FileInfo> {
+        &self.listing
+    }
+
+    /// Whether the location could be listed. Without a listing only Colca's commits are noticed.
+    pub fn is_listed(&self) -> bool {
+        !self.findings.contains(&Finding::NotListed)
+    }
+
+    /// Whether nothing has changed since an earlier look, as far as the newest generation and the listing show. No content
+    /// is read.
+    ///
+    /// `commit` is that of the generation that was newest then, and `files` are the published files as they were listed;
+    /// those with neither version nor time are passed over. Only `relevant` names count.
+    pub fn is_unchanged_since(
+        &self,
+        commit: Option<&str>,
+        files: &BTreeMap<String, FileInfo>,
+        relevant: impl Fn(&str) -> bool,
+    ) -> bool {
+        if self.manifest().map(|manifest| &*manifest.commit) != commit {
+            return false;
+        }
+        let mut then = files.values().filter(|file| file.has_version() && relevant(&file.name));
+        let mut now = self.listing.values().filter(|file| relevant(&file.name));
+        let is_same = |now: &FileInfo, then: &FileInfo| now.name == then.name && now.is_unchanged_since(then);
+        let all_same = now.all(|now| then.next().is_some_and(|then| is_same(now, then)));
+        // Without a listing there is only the manifest to go by.
+        !self.is_listed() || (all_same && then.next().is_none())
+    }
+
     /// What there is to know about what was read so far.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// Announces a file that will be read, so that its bytes are in the total of [`ReadOptions::progress`] from the
+    /// beginning; not if it is shown to be the one that is known, which [`read_if_changed`](Self::read_if_changed) does not
+    /// read.
+    pub fn expect(&mut self, name: &str, known: Option<&KnownFile>) {
+        let is_read = known.is_none_or(|known| self.shown_unchanged(name, known).is_none());
+        if let Some(size) = self.size(name).filter(|_| is_read) {
+            self.reading.expect(name, size);
+        }
     }
 
     /// Reads a file, or tells that there is none of that name.
@@ -187,76 +266,137 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// [`Error::Superseded`] or [`Error::Lost`] if a writer came between; [`Error::TooLarge`]; what the place reports.
     pub async fn read(&mut self, name: &str) -> Result<Option<ReadFile>> {
-        let published = self.fs.read(name, self.options.limits.file_size).await?;
+        self.reading.begin(name, self.size(name).unwrap_or_default());
+        let published = self.fs.read_with(name, self.options.limits.file_size, &self.reading.meter()).await?;
         let published = published.map(|bytes| self.published(name, bytes));
+        let found = published.as_ref().map(|file| (file.info.size, file.digest));
+        let read = match self.choose(name, found).await? {
+            Choice::Published => published,
+            Choice::Staged(file) => Some(file),
+            Choice::Absent => None,
+        };
+        self.reading.end();
+        Ok(read)
+    }
+
+    /// The size that a file has by the manifest or, if its generation is published, by the listing.
+    fn size(&self, name: &str) -> Option<u64> {
+        let committed = self.manifest().and_then(|manifest| manifest.file(name)).map(|file| file.size);
+        let listed = self.listing.get(name).map(|file| file.size);
+        match self.newest.as_ref().is_some_and(|newest| newest.is_published()) {
+            true => listed.or(committed),
+            false => committed.or(listed),
+        }
+    }
+
+    /// Compares a file with its content of an earlier look, and reads it only if the listing or the manifest do not show
+    /// that it is the same. `None` if there is no file of that name any more.
+    ///
+    /// What is the same belongs to this snapshot exactly as what [`read`](Self::read) returns.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_if_changed(&mut self, name: &str, known: &KnownFile) -> Result<Option<ComparedFile>> {
+        if let Some(listed) = self.shown_unchanged(name, known) {
+            match self.choose(name, Some((listed.size, known.digest))).await? {
+                Choice::Published => return Ok(Some(ComparedFile::Same(listed))),
+                Choice::Staged(file) => return Ok(Some(compare(file, known))),
+                Choice::Absent => return Ok(None),
+            }
+        }
+        Ok(self.read(name).await?.map(|file| compare(file, known)))
+    }
+
+    /// The published file as it is listed, if that shows that its content is the known one.
+    ///
+    /// A version alone is trusted only while no other generation has been committed: the clock of a file system goes in
+    /// steps, and inodes are used again. After a commit the manifest must have the digest, too.
+    fn shown_unchanged(&self, name: &str, known: &KnownFile) -> Option<FileInfo> {
+        let listed = self.listing.get(name)?;
+        let manifest = self.manifest();
+        let is_committed =
+            manifest.and_then(|manifest| manifest.file(name)).map(|file| file.digest) == Some(known.digest);
+        let is_shown = match self.is_listed() {
+            true => {
+                let same_generation = manifest.map(|manifest| &manifest.commit) == known.commit.as_ref();
+                (is_committed || same_generation) && name == known.info.name && listed.is_unchanged_since(&known.info)
+            }
+            // Nothing else is there to go by.
+            false => is_committed,
+        };
+        (is_shown || !has(Mechanism::Unchanged)).then(|| listed.clone())
+    }
+
+    /// Decides which version of a file belongs to this snapshot, given the size and the digest of the published one.
+    async fn choose(&mut self, name: &str, published: Option<(u64, Digest)>) -> Result<Choice> {
         let Some(newest) = self.newest.clone() else {
             // The first commit may be under way, and this file one of its own.
             return match newest_listed(self.fs).await? {
                 Some(_) => Err(self.superseded()),
-                None => Ok(published),
+                None => Ok(Choice::Published),
             };
         };
         let (manifest, is_published) = (&newest.manifest, newest.is_published());
+        let found = published.map(|(_, digest)| digest);
         let Some(entry) = manifest.file(name) else {
-            return match published {
-                Some(file) => self.unlisted(&newest, file).await,
+            return match found {
+                Some(digest) => self.choose_unlisted(&newest, name, digest).await,
                 // Was it there a moment ago, and the next generation has removed it?
-                None if self.listing.contains_key(name) => self.check_unchanged(&newest).await.map(|()| None),
-                None => Ok(None),
+                None if self.listing.contains_key(name) => self.check_unchanged(&newest).await.map(|()| Choice::Absent),
+                None => Ok(Choice::Absent),
             };
         };
-        let as_committed = published.as_ref().is_some_and(|file| match self.options.verify {
-            Verify::Size if is_published => file.info.size == entry.size,
+        let as_committed = published.is_some_and(|(size, digest)| match self.options.verify {
+            Verify::Size if is_published => size == entry.size,
             Verify::Off if is_published => true,
-            _ => file.digest == entry.digest || !has(Mechanism::Digests),
+            _ => digest == entry.digest || !has(Mechanism::Digests),
         });
         if as_committed {
-            return Ok(published);
+            return Ok(Choice::Published);
         }
         let staged = self.staged(entry).await?;
-        let found = published.as_ref().map(|file| file.digest);
         let is_foreign = self.is_foreign(manifest, name, found).await?;
         self.check_unchanged(&newest).await?;
         if is_foreign {
             self.findings.push(Finding::Foreign { name: name.to_owned() });
-            return Ok(published);
+            return Ok(Choice::Published);
         }
         if !is_published && manifest.written().any(|(written, _)| written.name == name) {
             let lost =
                 || Error::Lost { place: self.fs.location(), name: name.to_owned(), generation: manifest.generation };
-            return staged.ok_or_else(lost).map(Some);
+            return staged.ok_or_else(lost).map(Choice::Staged);
         }
         // The file was published, and since then something has put an old one there or taken it away: a late step of a
         // writer of ours, where that can be, or another program.
-        let late = match (&staged, found) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some(_), Some(_)) => manifest.late_steps || self.others_are_new(&newest).await?,
-        };
         let name = name.to_owned();
-        if late {
-            self.findings.push(Finding::FromStaged { name });
-            return Ok(staged);
+        match staged {
+            Some(staged) if found.is_none() || manifest.late_steps || self.others_are_new(&newest).await? => {
+                self.findings.push(Finding::FromStaged { name });
+                Ok(Choice::Staged(staged))
+            }
+            _ => {
+                self.findings.push(if found.is_some() { Finding::PutBack { name } } else { Finding::Deleted { name } });
+                Ok(Choice::Published)
+            }
         }
-        self.findings.push(if found.is_some() { Finding::PutBack { name } } else { Finding::Deleted { name } });
-        Ok(published)
     }
 
-    /// A file that the generation does not name: another program's, or one that is going or has come back.
-    async fn unlisted(&mut self, newest: &Newest, file: ReadFile) -> Result<Option<ReadFile>> {
+    /// As [`choose`](Self::choose), for a file that the generation does not name: another program's, or one that is going
+    /// or has come back.
+    async fn choose_unlisted(&mut self, newest: &Newest, name: &str, found: Digest) -> Result<Choice> {
         let manifest = &newest.manifest;
-        let name = file.info.name.clone();
-        let is_foreign = self.is_foreign(manifest, &name, Some(file.digest)).await?;
+        let is_foreign = self.is_foreign(manifest, name, Some(found)).await?;
         self.check_unchanged(newest).await?;
+        let name = name.to_owned();
         if is_foreign || !has(Mechanism::Removed) {
             self.findings.push(Finding::Added { name });
-            return Ok(Some(file));
+            return Ok(Choice::Published);
         }
         if newest.is_published() && !manifest.late_steps {
             self.findings.push(Finding::PutBack { name });
-            return Ok(Some(file));
+            return Ok(Choice::Published);
         }
-        Ok(None)
+        Ok(Choice::Absent)
     }
 
     fn published(&self, name: &str, bytes: Bytes) -> ReadFile {
@@ -268,9 +408,8 @@ impl<'a> Snapshot<'a> {
 
     async fn staged(&self, entry: &FileEntry) -> Result<Option<ReadFile>> {
         let Some(staged) = entry.staged.as_ref().filter(|_| has(Mechanism::ReadStaged)) else { return Ok(None) };
-        let Some(bytes) = self.fs.read(&own_path(staged), self.options.limits.file_size).await? else {
-            return Ok(None);
-        };
+        let (path, limit) = (own_path(staged), self.options.limits.file_size);
+        let Some(bytes) = self.fs.read_with(&path, limit, &self.reading.meter()).await? else { return Ok(None) };
         let file = ReadFile { info: unversioned(entry), digest: Digest::of(&bytes), bytes };
         Ok(Some(file).filter(|file| file.digest == entry.digest))
     }
@@ -306,6 +445,13 @@ impl<'a> Snapshot<'a> {
 
     fn superseded(&self) -> Error {
         Error::Superseded { place: self.fs.location() }
+    }
+}
+
+fn compare(file: ReadFile, known: &KnownFile) -> ComparedFile {
+    match file.digest == known.digest {
+        true => ComparedFile::Same(file.info),
+        false => ComparedFile::Changed(file),
     }
 }
 

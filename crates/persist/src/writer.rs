@@ -15,7 +15,7 @@ use crate::newest::{Newest, newest};
 use crate::publishing::{Outcome, Publishing};
 use crate::{
     Abilities, Changes, CommitOptions, Committed, Content, Digest, Durability, Error, FileInfo, KeptFile, Lock,
-    Manifest, Original, PersistFiles, PersistFs, Progress, Result, Step, Stored, Written,
+    Manifest, Original, PersistFiles, PersistFs, Result, Step, Stored, Written,
 };
 use commit_point::{Unmade, sync_before_publishing};
 
@@ -207,7 +207,8 @@ impl PreparedWriter<'_> {
             let copy = first_intact(&file.originals).await;
             let copied = copy.is_some();
             let content = copy.map_or(file.content, Content::Bytes);
-            let stored = self.fs.stage(&path, &file.name, content, self.options.durability).await?;
+            let meter = self.options.progress.as_ref().map(|progress| progress.staging(&file.name)).unwrap_or_default();
+            let stored = self.fs.stage(&path, &file.name, content, self.options.durability, &meter).await?;
             let Stored { size, digest } = stored;
             written.push(Written { name: file.name.clone(), size, digest, copied });
             manifest.files.push(FileEntry { name: file.name, size, digest, staged: Some(staged), replaces });
@@ -266,8 +267,8 @@ impl PreparedWriter<'_> {
     }
 
     fn tell(&self, step: &Step<'_>) {
-        if let Some(Progress(tell)) = &self.options.progress {
-            tell(step);
+        if let Some(progress) = &self.options.progress {
+            progress.report(step);
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, RwLock};
 
 use docstore::KvDocumentStore;
@@ -5,12 +6,13 @@ use fs_backends::IntoPlace;
 use graphstore::{GraphStore, PropertyGraphStore, SimpleGraphStore};
 use indexmap::IndexMap;
 use indexstore::KvIndexStore;
+use persist::ReadOptions;
 use vectorstore::{VectorStore, VectorStoreLoader, VectorStoreRegistry};
 use vectorstore_simple::SimpleVectorStore;
 
 use crate::context::Inner;
 use crate::open::open;
-use crate::origin::Origins;
+use crate::origin::{Origins, Role};
 use crate::{DEFAULT_NAMESPACE, FileNames, IMAGE_NAMESPACE, OpenOptions, OpenReport, Result, StorageContext};
 
 /// Puts a storage context together. Parts that are given win; the others come from the place that is opened, or are
@@ -154,6 +156,23 @@ impl StorageContextBuilder {
         open(self, place.into_place()?, true).await
     }
 
+    pub(crate) fn read_options(&self) -> ReadOptions {
+        let OpenOptions { verify, limits, ref progress, .. } = self.open_options;
+        ReadOptions { verify, limits, progress: progress.clone() }
+    }
+
+    /// The parts that were given so far.
+    pub(crate) fn given(&self) -> HashSet<Role> {
+        let parts = [
+            (self.docstore.is_some(), Role::Docstore),
+            (self.index_store.is_some(), Role::IndexStore),
+            (self.graph_store.is_some(), Role::GraphStore),
+            (self.property_graph_store.is_some(), Role::PropertyGraphStore),
+        ];
+        let given = parts.into_iter().filter(|(is_given, _)| *is_given).map(|(_, role)| role);
+        given.chain(self.vector_stores.keys().cloned().map(Role::VectorStore)).collect()
+    }
+
     /// The context of all parts; what is missing is empty.
     pub(crate) fn finish(self, origins: Origins, opened: Option<OpenReport>) -> StorageContext {
         let inner = Inner {
@@ -164,6 +183,8 @@ impl StorageContextBuilder {
             vector_stores: RwLock::new(self.vector_stores),
             origins: Mutex::new(origins),
             file_names: self.file_names,
+            registry: self.registry,
+            open_options: self.open_options,
             opened,
             persisting: futures_util::lock::Mutex::new(()),
         };

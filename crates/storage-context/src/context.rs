@@ -5,9 +5,10 @@ use fs_backends::IntoPlace;
 use graphstore::{GraphStore, PropertyGraphStore};
 use indexmap::IndexMap;
 use indexstore::KvIndexStore;
-use vectorstore::VectorStore;
+use persist::StoreFile;
+use vectorstore::{VectorStore, VectorStoreRegistry};
 
-use crate::origin::Origins;
+use crate::origin::{Origins, Role};
 use crate::{DEFAULT_NAMESPACE, FileNames, OpenOptions, OpenReport, Result, StorageContextBuilder};
 
 /// The stores of one application. A clone is another handle on the same ones.
@@ -26,6 +27,10 @@ pub(crate) struct Inner {
     pub(crate) origins: Mutex<Origins>,
     /// What the files are called where nothing else is said.
     pub(crate) file_names: FileNames,
+    /// The kinds of vector store files that are recognised when the context is opened again.
+    pub(crate) registry: VectorStoreRegistry,
+    /// How the context was opened.
+    pub(crate) open_options: OpenOptions,
     /// What was found where the context was opened.
     pub(crate) opened: Option<OpenReport>,
     /// Held while the context is persisted: one persist after the other, so that none undoes a later one.
@@ -63,7 +68,7 @@ impl StorageContext {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn open_with(place: impl IntoPlace, options: &OpenOptions) -> Result<Self> {
-        Self::builder().open_options(*options).open(place).await
+        Self::builder().open_options(options.clone()).open(place).await
     }
 
     /// Opens the context at a place, or makes an empty one if there is nothing there. Nothing is written until it is
@@ -136,6 +141,33 @@ impl StorageContext {
     /// file.
     pub fn remove_vector_store(&self, namespace: &str) -> Option<Arc<dyn VectorStore>> {
         self.inner.vector_stores.write().unwrap_or_else(PoisonError::into_inner).shift_remove(namespace)
+    }
+
+    /// The stores of the context, in LlamaIndex's order.
+    pub(crate) fn roles(&self) -> Vec<Role> {
+        let mut roles = vec![Role::Docstore, Role::IndexStore, Role::GraphStore];
+        roles.extend(self.property_graph_store().map(|_| Role::PropertyGraphStore));
+        roles.extend(self.namespaces().into_iter().map(Role::VectorStore));
+        roles
+    }
+
+    /// The state of a store as a file, which is `None` if the store keeps itself; `None` if there is no such store.
+    pub(crate) fn file_of(&self, role: &Role) -> Option<Option<StoreFile>> {
+        match role {
+            Role::Docstore => Some(self.docstore().kv().to_file()),
+            Role::IndexStore => Some(self.index_store().kv().to_file()),
+            Role::GraphStore => Some(self.graph_store().to_file()),
+            Role::PropertyGraphStore => self.property_graph_store().map(|graph| graph.to_file()),
+            Role::VectorStore(namespace) => self.vector_store_of(namespace).map(|store| store.to_file()),
+        }
+    }
+
+    pub(crate) fn has_store(&self, role: &Role) -> bool {
+        match role {
+            Role::Docstore | Role::IndexStore | Role::GraphStore => true,
+            Role::PropertyGraphStore => self.property_graph_store().is_some(),
+            Role::VectorStore(namespace) => self.vector_store_of(namespace).is_some(),
+        }
     }
 
     pub(crate) fn origins(&self) -> MutexGuard<'_, Origins> {

@@ -30,6 +30,26 @@ pub enum Error {
         /// What kept it from being published.
         source: persist::Error,
     },
+    /// The location has changed, and the context that follows it has changes that the location does not hold.
+    #[error(
+        "{place} has changed, and this context holds changes that were not persisted there: {}; open it again and repeat \
+         them, or replace what is there with PersistOptions::overwrite", .stores.join(", ")
+    )]
+    Unpersisted {
+        /// The location.
+        place: String,
+        /// The stores with these changes.
+        stores: Vec<String>,
+    },
+    /// There is no location that a context could follow.
+    #[error("this context was neither opened from a location nor persisted to one, so there is none to follow")]
+    NoLocation,
+    /// The location is not one that the context could follow.
+    #[error("this context was neither opened from {place} nor persisted there; open it with StorageContext::open")]
+    UnknownLocation {
+        /// The location.
+        place: String,
+    },
     /// A file that must be there is not.
     #[error("{file} not found in {place}{}", explain(.present, .hint.as_deref()))]
     MissingFile {
@@ -86,9 +106,9 @@ impl Error {
         }
     }
 
-    /// Whether the place holds something else than was expected there, so that nothing was written.
+    /// Whether the place holds something else than was expected there, so that nothing was written or opened again.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Persist(persist::Error::Conflict { .. }))
+        matches!(self, Self::Persist(persist::Error::Conflict { .. }) | Self::Unpersisted { .. })
     }
 
     /// Whether the same may succeed at another time, because the network or the service failed, or another writer was at

@@ -54,6 +54,17 @@ impl FileNames {
         file.strip_suffix(&self.vector_store)?.strip_suffix(SEPARATOR)
     }
 
+    /// The file of a store.
+    pub(crate) fn of(&self, role: &Role) -> String {
+        match role {
+            Role::Docstore => self.docstore.clone(),
+            Role::IndexStore => self.index_store.clone(),
+            Role::GraphStore => self.graph_store.clone(),
+            Role::PropertyGraphStore => self.property_graph_store.clone(),
+            Role::VectorStore(namespace) => self.vector_store(namespace),
+        }
+    }
+
     /// The store that a file of this name is of, if it is of one.
     pub(crate) fn role(&self, file: &str) -> Option<Role> {
         match file {

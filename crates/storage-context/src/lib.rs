@@ -6,6 +6,7 @@ mod error;
 mod file_names;
 mod open_report;
 mod options;
+mod reopening;
 mod report;
 
 mod dict;
@@ -22,5 +23,6 @@ pub use error::{Error, Result};
 pub use file_names::{DEFAULT_NAMESPACE, DEFAULT_PERSIST_DIR, FileNames, IMAGE_NAMESPACE};
 pub use open_report::{AbsentNodes, OpenReport};
 pub use options::{OpenOptions, PersistOptions};
+pub use reopening::{ReopenOptions, Reopened};
 pub use report::{Action, FileReport, PersistReport, PythonProblem};
 pub use upgrade::Upgraded;

@@ -5,7 +5,7 @@ use persist::{CommitOptions, Durability, Limits, Progress, Verify};
 use crate::FileNames;
 
 /// How a context is opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
     /// How files are compared with what the newest manifest says of them.
     pub verify: Verify,
@@ -13,6 +13,9 @@ pub struct OpenOptions {
     pub read_only: bool,
     /// How much is read at most.
     pub limits: Limits,
+    /// Is called with [`Step::Read`](persist::Step::Read) for each part of a file that has been read, of all files that are
+    /// read; also when the context is opened again. If a writer comes between, opening begins again, and counts anew.
+    pub progress: Option<Progress>,
 }
 
 /// How a context is persisted.
@@ -38,7 +41,7 @@ pub struct PersistOptions {
     pub min_age: Duration,
     /// Whether what was written is read back and compared before the commit. Default: no.
     pub verify: bool,
-    /// Is told of each step.
+    /// Is called with each step, and with the bytes that have been written.
     pub progress: Option<Progress>,
     /// How long to wait for another writer. Default: 10 seconds.
     pub lock_wait: Duration,

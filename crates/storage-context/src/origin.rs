@@ -8,6 +8,7 @@ use fs_backends::Place;
 use indexmap::IndexMap;
 use persist::{Digest, FileInfo, Original, ReadOptions, Revision};
 
+use crate::FileNames;
 use crate::file_names::LEGACY_VECTOR_STORE;
 
 /// A part of a context that has a file.
@@ -40,8 +41,8 @@ pub(crate) struct Origin {
     pub(crate) identity: Arc<str>,
     pub(crate) file: FileInfo,
     pub(crate) digest: Digest,
-    /// The state that the file holds.
-    pub(crate) revision: Revision,
+    /// The state that the file holds; `None` for a store that was read from the file and does not write one.
+    pub(crate) revision: Option<Revision>,
     /// Whether another place may have the file's bytes as they are: they are UTF-8.
     pub(crate) copyable: bool,
     /// Whether the file is to get today's name.
@@ -68,6 +69,8 @@ pub(crate) struct Seen {
     pub(crate) attempts: Vec<Attempt>,
     /// Whether the place was opened to be read only.
     pub(crate) read_only: bool,
+    /// What the files of the stores are called there.
+    pub(crate) names: FileNames,
 }
 
 impl Seen {
@@ -88,6 +91,8 @@ impl Seen {
 pub(crate) struct Attempt {
     pub(crate) commit: String,
     pub(crate) states: Vec<(String, Role, Revision)>,
+    /// What it calls the files of the stores.
+    pub(crate) names: FileNames,
 }
 
 /// The files that hold a context's stores, and the files beside them.
@@ -98,6 +103,22 @@ pub(crate) struct Origins {
     places: BTreeMap<String, Seen>,
     /// The files that lay beside the context's where it was opened.
     pub(crate) beside: Option<Beside>,
+    /// Where the context was opened.
+    pub(crate) opened_from: Option<Location>,
+    /// Where it was last persisted.
+    pub(crate) persisted_to: Option<Location>,
+    /// The stores that were given when the context was opened, so that their files are not read.
+    pub(crate) given: HashSet<Role>,
+    /// The states of the stores that were made empty when the context was opened, as they had no file.
+    pub(crate) made_empty: HashMap<Role, Revision>,
+}
+
+/// A location that a context knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Location {
+    pub(crate) place: Place,
+    /// What told it from others when the context was opened or persisted there.
+    pub(crate) identity: Arc<str>,
 }
 
 /// The files of a place that no store was read from.
@@ -114,7 +135,7 @@ impl Origins {
     /// The files that hold this state of a store and may be copied, the latest first.
     pub(crate) fn originals(&self, role: &Role, revision: Revision) -> Vec<Original> {
         let files = self.files.get(role).into_iter().flatten().rev();
-        let copyable = files.filter(|origin| origin.revision == revision && origin.copyable);
+        let copyable = files.filter(|origin| origin.revision == Some(revision) && origin.copyable);
         copyable.map(Origin::original).collect()
     }
 
@@ -123,10 +144,11 @@ impl Origins {
         self.files.get(role).into_iter().flatten().rev().find(|origin| &*origin.identity == place)
     }
 
-    /// The files of all stores at a place, by name.
+    /// The files of all stores at a place that write one, by name.
     pub(crate) fn named_at(&self, place: &str) -> HashMap<String, Origin> {
         let here = self.files.values().flatten().filter(|origin| &*origin.identity == place);
-        here.map(|origin| (origin.file.name.clone(), origin.clone())).collect()
+        let written = here.filter(|origin| origin.revision.is_some());
+        written.map(|origin| (origin.file.name.clone(), origin.clone())).collect()
     }
 
     /// Remembers a file; it takes the place of an older one at the same place.
@@ -146,12 +168,40 @@ impl Origins {
         self.places.entry(place.to_owned()).or_default()
     }
 
-    /// The stores that have a file at a place.
+    /// Remembers that a location was opened, and what was seen there.
+    pub(crate) fn remember_opened(&mut self, location: Location, seen: Seen) {
+        self.places.insert(location.identity.to_string(), seen);
+        self.opened_from = Some(location);
+    }
+
+    /// Remembers that the context was persisted to a location, and what is there now.
+    pub(crate) fn remember_persisted(&mut self, location: Location, seen: Seen) {
+        self.places.insert(location.identity.to_string(), seen);
+        self.persisted_to = Some(location);
+    }
+
+    /// The stores that have written a file at a place, or would.
     pub(crate) fn roles_at(&self, place: &str) -> Vec<(Role, String)> {
-        let at = |files: &Vec<Origin>| {
-            files.iter().find(|origin| &*origin.identity == place).map(|origin| origin.file.name.clone())
-        };
-        self.files.iter().filter_map(|(role, files)| Some((role.clone(), at(files)?))).collect()
+        let written = self.all_at(place).filter(|(_, origin)| origin.revision.is_some());
+        written.map(|(role, origin)| (role.clone(), origin.file.name.clone())).collect()
+    }
+
+    /// The stores that were read from or written to a place, with their files there.
+    pub(crate) fn all_at<'a>(&'a self, place: &'a str) -> impl Iterator<Item = (&'a Role, &'a Origin)> {
+        let at = move |files: &'a Vec<Origin>| files.iter().find(|origin| &*origin.identity == place);
+        self.files.iter().filter_map(move |(role, files)| Some((role, at(files)?)))
+    }
+
+    /// What is known of all places but this one.
+    pub(crate) fn elsewhere(&self, place: &str) -> Self {
+        let others = |files: &Vec<Origin>| files.iter().filter(|origin| &*origin.identity != place).cloned().collect();
+        let mut places = self.places.clone();
+        places.remove(place);
+        Self {
+            files: self.files.iter().map(|(role, files)| (role.clone(), others(files))).collect(),
+            places,
+            ..Self::default()
+        }
     }
 
     /// Forgets the file of a store at a place: it was deleted.

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use fs_backends::{IntoPlace, Place};
 use persist::{
-    Changes, Committed, FileInfo, KeptFile, PersistFile, PreparedWriter, Revision, StoreFile, Writer, Written,
-    published_files,
+    Changes, Committed, FileInfo, KeptFile, Manifest, PersistFile, PreparedWriter, Revision, StoreFile, Writer,
+    Written, published_files,
 };
 
 use crate::file_names::LEGACY_VECTOR_STORE;
-use crate::origin::{Attempt, Origin, Role, Seen};
+use crate::origin::{Attempt, Location, Origin, Role, Seen};
 use crate::{
     Action, Error, FileNames, FileReport, PersistOptions, PersistReport, PythonProblem, Result, StorageContext,
 };
@@ -59,7 +59,7 @@ impl StorageContext {
             return Err(Error::ReadOnly { place: place.location() });
         }
         let writer = Writer::begin(&*place, commit_options).await?;
-        let seen = seen.map(|seen| self.adopt(&place, &identity, seen, &writer));
+        let seen = seen.map(|seen| self.adopt(&place, &identity, seen, writer.manifest()));
         let looked = seen.as_ref().filter(|seen| seen.has_looked());
         let expected = Expectation::new(looked, options, &writer, names)?;
         let writer = writer.prepare().await?;
@@ -95,24 +95,19 @@ impl StorageContext {
 
     /// The stores with their files' names, in LlamaIndex's order; no file where the store keeps itself.
     fn store_files(&self, names: &FileNames) -> Vec<(Role, String, Option<StoreFile>)> {
-        let mut files = vec![
-            (Role::Docstore, names.docstore.clone(), self.docstore().kv().to_file()),
-            (Role::IndexStore, names.index_store.clone(), self.index_store().kv().to_file()),
-            (Role::GraphStore, names.graph_store.clone(), self.graph_store().to_file()),
-        ];
-        if let Some(graph) = self.property_graph_store() {
-            files.push((Role::PropertyGraphStore, names.property_graph_store.clone(), graph.to_file()));
-        }
-        for (namespace, store) in self.vector_stores() {
-            let name = names.vector_store(&namespace);
-            files.push((Role::VectorStore(namespace), name, store.to_file()));
-        }
-        files
+        let file = |role: Role| self.file_of(&role).map(|file| (names.of(&role), role, file));
+        self.roles().into_iter().filter_map(file).map(|(name, role, file)| (role, name, file)).collect()
     }
 
     /// If the newest generation of a place is a commit of this context that was broken off, it knows that generation.
-    fn adopt(&self, place: &Place, identity: &Arc<str>, mut seen: Seen, writer: &Writer<'_>) -> Seen {
-        let Some(manifest) = writer.manifest() else { return seen };
+    pub(crate) fn adopt(
+        &self,
+        place: &Place,
+        identity: &Arc<str>,
+        mut seen: Seen,
+        manifest: Option<&Manifest>,
+    ) -> Seen {
+        let Some(manifest) = manifest else { return seen };
         let Some(attempt) = seen.attempts.iter().find(|attempt| attempt.commit == manifest.commit).cloned() else {
             return seen;
         };
@@ -121,6 +116,7 @@ impl StorageContext {
             let file = FileInfo { name: name.clone(), size: entry.size, version: None, modified: None };
             seen.files.insert(name, file.clone());
             let (place, identity, digest) = (Arc::clone(place), Arc::clone(identity), entry.digest);
+            let revision = Some(revision);
             let origin = Origin { place, identity, file, digest, revision, copyable: true, rename: false };
             self.origins().remember(role, origin);
         }
@@ -128,6 +124,7 @@ impl StorageContext {
             seen.files.remove(&removed.name);
         }
         seen.newest = Some((manifest.generation, manifest.commit.clone()));
+        seen.names = attempt.names;
         seen
     }
 }
@@ -174,7 +171,7 @@ impl Persisting<'_> {
                 Some(now) => self.is_origin(&origin, now).await?,
                 None => false,
             };
-            if is_still && origin.revision == revision && (*old_name == name || (is_legacy && !origin.rename)) {
+            if is_still && origin.revision == Some(revision) && (*old_name == name || (is_legacy && !origin.rename)) {
                 if *old_name != name {
                     let problem = format!("it opens {name} only; upgrade() gives the file its new name");
                     self.report.python_problems.push(PythonProblem { file: old_name.clone(), problem });
@@ -203,10 +200,13 @@ impl Persisting<'_> {
     /// replaced.
     fn remove_dropped(&mut self) {
         let roles = self.ctx.origins().roles_at(&self.identity);
-        let mut dropped: Vec<(Role, String)> = roles.into_iter().filter(|(role, _)| !self.has_store(role)).collect();
+        let mut dropped: Vec<(Role, String)> =
+            roles.into_iter().filter(|(role, _)| !self.ctx.has_store(role)).collect();
         if let (true, Some(manifest)) = (self.expected.replaces_others(), self.writer.manifest()) {
             let replaced = manifest.files.iter().filter_map(|file| Some((self.names.role(&file.name)?, &file.name)));
-            dropped.extend(replaced.filter(|(role, _)| !self.has_store(role)).map(|(role, name)| (role, name.clone())));
+            dropped.extend(
+                replaced.filter(|(role, _)| !self.ctx.has_store(role)).map(|(role, name)| (role, name.clone())),
+            );
         }
         let mut removed: HashSet<String> = self.removed.iter().map(|(_, name)| name.clone()).collect();
         for (role, name) in dropped {
@@ -220,14 +220,6 @@ impl Persisting<'_> {
             |name: &String| listing.contains_key(name) || self.taken.contains(name) || removed.contains(name);
         let stores = self.writer.manifest().into_iter().flat_map(|manifest| &manifest.files).map(|file| &file.name);
         self.changes.remove = stores.filter(|name| self.names.is_store(name) && !is_there(name)).cloned().collect();
-    }
-
-    fn has_store(&self, role: &Role) -> bool {
-        match role {
-            Role::Docstore | Role::IndexStore | Role::GraphStore => true,
-            Role::PropertyGraphStore => self.ctx.property_graph_store().is_some(),
-            Role::VectorStore(namespace) => self.ctx.vector_store_of(namespace).is_some(),
-        }
     }
 
     /// Tells of files that are there and that opening the place will take for stores of this context.
@@ -263,8 +255,8 @@ impl Persisting<'_> {
         let mut written: HashMap<String, Written> = HashMap::new();
         let mut unpublished = None;
         if is_writing {
-            let committed =
-                commit_remembered(self.ctx, &self.identity, commit, self.writer, changes, &self.pending).await?;
+            let attempt = Attempt { commit, states: states(&self.pending), names: self.names.clone() };
+            let committed = commit_remembered(self.ctx, &self.identity, attempt, self.writer, changes).await?;
             newest = Some((committed.manifest.generation, committed.manifest.commit));
             written.extend(committed.written.into_iter().map(|file| (file.name.clone(), file)));
             self.report.overtaken = committed.foreign;
@@ -296,6 +288,7 @@ impl Persisting<'_> {
                     let known = || FileInfo { name: report.name.clone(), size, version: None, modified: None };
                     let file = files.get(&report.name).cloned().unwrap_or_else(known);
                     let (place, identity) = (Arc::clone(self.place), Arc::clone(&self.identity));
+                    let revision = Some(revision);
                     let origin = Origin { place, identity, file, digest, revision, copyable: true, rename: false };
                     self.ctx.origins().remember(role, origin);
                 }
@@ -310,8 +303,10 @@ impl Persisting<'_> {
             }
             self.report.files.push(FileReport { name, store, action: Action::Removed, size: 0, digest: None });
         }
-        let seen = Seen { newest, files, carried: self.seen.carried, ..Seen::default() };
-        *self.ctx.origins().seen_mut(&self.identity) = seen;
+        let (carried, names) = (self.seen.carried, self.names.clone());
+        let seen = Seen { newest, files, carried, names, ..Seen::default() };
+        let location = Location { place: Arc::clone(self.place), identity: self.identity };
+        self.ctx.origins().remember_persisted(location, seen);
         self.report.python_problems.sort_by(|a, b| a.file.cmp(&b.file));
         match (unpublished, self.report.generation) {
             (Some(source), Some(generation)) => {
@@ -322,20 +317,23 @@ impl Persisting<'_> {
     }
 }
 
-/// Makes the commit. Should it be broken off after it was made, the context knows it again by its id.
-async fn commit_remembered(
-    ctx: &StorageContext,
-    identity: &str,
-    commit: String,
-    writer: PreparedWriter<'_>,
-    changes: Changes,
-    pending: &[(FileReport, Option<(Role, Revision)>)],
-) -> Result<Committed> {
+/// The states of stores that files are to hold.
+fn states(pending: &[(FileReport, Option<(Role, Revision)>)]) -> Vec<(String, Role, Revision)> {
     let states = pending.iter().filter_map(|(report, state)| {
         let (role, revision) = state.clone()?;
         Some((report.name.clone(), role, revision))
     });
-    let attempt = Attempt { commit, states: states.collect() };
+    states.collect()
+}
+
+/// Makes the commit. Should it be broken off after it was made, the context knows it again by its id.
+async fn commit_remembered(
+    ctx: &StorageContext,
+    identity: &str,
+    attempt: Attempt,
+    writer: PreparedWriter<'_>,
+    changes: Changes,
+) -> Result<Committed> {
     ctx.origins().seen_mut(identity).begin(attempt);
     let committed = writer.commit(changes).await;
     if let Err(persist::Error::Conflict { .. }) = &committed {

@@ -1,3 +1,5 @@
+use std::sync::{Arc, Mutex};
+
 use super::*;
 use pollster::block_on;
 
@@ -37,6 +39,10 @@ impl TempPlace {
         block_on(self.place.write(name, Content::from(text), Durability::Full)).unwrap();
     }
 
+    async fn stage_as(&self, name: &str, content: Content) -> Result<Stored> {
+        self.place.stage(".colca/x-0", name, content, Durability::Full, &Meter::default()).await
+    }
+
     fn seen(&self, name: &str) -> Expected {
         let listed = block_on(self.place.list(Folder::Published)).unwrap();
         Expected::seen(listed.iter().find(|file| file.name == name))
@@ -64,8 +70,18 @@ impl PersistFs for TempPlace {
     async fn write(&self, path: &str, content: Content, durability: Durability) -> Result<Stored> {
         self.place.write(path, content, durability).await
     }
-    async fn stage(&self, path: &str, name: &str, content: Content, durability: Durability) -> Result<Stored> {
-        self.place.stage(path, name, content, durability).await
+    async fn read_with(&self, path: &str, limit: u64, meter: &Meter) -> Result<Option<Bytes>> {
+        self.place.read_with(path, limit, meter).await
+    }
+    async fn stage(
+        &self,
+        path: &str,
+        name: &str,
+        content: Content,
+        durability: Durability,
+        meter: &Meter,
+    ) -> Result<Stored> {
+        self.place.stage(path, name, content, durability, meter).await
     }
     async fn create(&self, path: &str, content: Bytes, durability: Durability) -> Result<bool> {
         self.place.create(path, content, durability).await
@@ -98,6 +114,26 @@ fn cause<T: std::fmt::Debug>(result: Result<T>, operation: &str, name: &str) -> 
             *source.downcast().unwrap()
         }
         other => panic!("{other:?}"),
+    }
+}
+
+/// A bar over a large file moves while it is written and read.
+#[test]
+fn bytes_are_counted_piece_by_piece() {
+    let temp = TempPlace::new();
+    let counts = Arc::new(Mutex::new(Vec::new()));
+    let meter = Meter::new({
+        let counts = Arc::clone(&counts);
+        move |bytes| counts.lock().unwrap().push(bytes)
+    });
+    let text = Bytes::from(vec![b'x'; (5 << 20) + 1]);
+    let content = Content::Bytes(text.clone());
+    block_on(temp.place.stage(".colca/x-0", "a.json", content, Durability::Full, &meter)).unwrap();
+    let staged = std::mem::take(&mut *counts.lock().unwrap());
+    block_on(temp.place.read_with(".colca/x-0", ALL, &meter)).unwrap();
+    let read = std::mem::take(&mut *counts.lock().unwrap());
+    for counts in [staged, read] {
+        assert_eq!((counts.len(), counts.iter().sum::<u64>()), (6, text.len() as u64), "{counts:?}");
     }
 }
 
@@ -232,7 +268,7 @@ fn folders_are_not_mistaken_for_files() {
     let deleted = block_on(temp.place.delete("docstore.json"));
     assert_eq!(cause(deleted, "delete", "docstore.json").kind(), refusal);
     let in_the_way = "something that is no file has that name";
-    let staged = block_on(temp.place.stage(".colca/x-0", "docstore.json", Content::from("new"), Durability::Full));
+    let staged = block_on(temp.stage_as("docstore.json", Content::from("new")));
     assert_eq!(cause(staged, "write", "docstore.json").to_string(), in_the_way);
     temp.stage(".colca/x-0", "new");
     for expected in [Expected::Absent, Expected::Anything] {
@@ -346,7 +382,7 @@ fn a_staged_file_has_the_permissions_of_the_published_one() {
             assert_eq!(file.metadata()?.mode() & 0o777, expected, "while it is written");
             Ok(())
         });
-        block_on(temp.place.stage(".colca/x-0", "a.json", content, Durability::Full)).unwrap();
+        block_on(temp.stage_as("a.json", content)).unwrap();
         assert_eq!(fs::metadata(temp.path(".colca/x-0")).unwrap().mode() & 0o777, expected);
         block_on(temp.place.publish(".colca/x-0", "a.json", &Expected::Anything)).unwrap();
         assert_eq!(fs::metadata(temp.path("a.json")).unwrap().mode() & 0o777, mode);
@@ -358,7 +394,7 @@ fn a_staged_file_has_the_permissions_of_the_published_one() {
     // Without one it is as any new file.
     let temp = TempPlace::with(&[("like", "")]);
     let mode = |name: &str| fs::metadata(temp.path(name)).unwrap().mode();
-    block_on(temp.place.stage(".colca/x-0", "a.json", Content::from("1"), Durability::Full)).unwrap();
+    block_on(temp.stage_as("a.json", Content::from("1"))).unwrap();
     assert_eq!(mode(".colca/x-0"), mode("like"));
 }
 

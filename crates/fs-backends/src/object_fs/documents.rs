@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use opendal::options::ListOptions;
 use opendal::{EntryMode, ErrorKind, Metadata};
-use persist::{Error, Result};
+use persist::{Error, Meter, Result};
 
 use super::ObjectFs;
 use crate::read_fs::{FileStat, Listing, ReadFs, check_name};
@@ -62,7 +62,7 @@ impl ReadFs for ObjectFs {
 
     async fn read_file(&self, name: &Path) -> Result<Bytes> {
         let key = key(name)?;
-        self.download(&key, DOCUMENT_MAX).await?.ok_or_else(|| self.missing(&key))
+        self.download(&key, DOCUMENT_MAX, &Meter::default()).await?.ok_or_else(|| self.missing(&key))
     }
 }
 

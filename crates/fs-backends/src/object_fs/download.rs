@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use opendal::options::{ReaderOptions, StatOptions};
 use opendal::{ErrorKind, Metadata, Operator};
-use persist::{Error, Result};
+use persist::{Error, Meter, Result};
 use tokio::time::sleep;
 
 use super::call::Call;
@@ -42,9 +42,9 @@ impl From<opendal::Error> for Failure {
 
 impl ObjectFs {
     /// The whole of one object, as it was at one moment.
-    pub(super) async fn download(&self, path: &str, limit: u64) -> Result<Option<Bytes>> {
+    pub(super) async fn download(&self, path: &str, limit: u64, meter: &Meter) -> Result<Option<Bytes>> {
         let call = self.begin("read", path)?;
-        match self.fetch(&call, path, limit).await {
+        match self.fetch(&call, path, limit, meter).await {
             Ok(bytes) => {
                 self.known.readable.store(true, Ordering::Relaxed);
                 Ok(Some(bytes))
@@ -67,7 +67,7 @@ impl ObjectFs {
     }
 
     /// Reads the file, or takes it from the cache if that has this version of it.
-    async fn fetch(&self, call: &Call<'_>, path: &str, limit: u64) -> Result<Bytes, Failure> {
+    async fn fetch(&self, call: &Call<'_>, path: &str, limit: u64, meter: &Meter) -> Result<Bytes, Failure> {
         let cached = match &self.cache {
             Some(cache) => cache.find(&self.identity, path).await,
             None => None,
@@ -81,14 +81,20 @@ impl ObjectFs {
         };
         let (bytes, etag) = match answer {
             Answer::TooLarge(size) => return Err(Failure::TooLarge(size)),
-            Answer::Whole(bytes, etag) => (bytes, etag),
+            Answer::Whole(bytes, etag) => {
+                meter.add(bytes.len() as u64);
+                (bytes, etag)
+            }
             Answer::Begun(first, metadata) => {
                 let etag = metadata.etag().map(str::to_owned);
-                (call.run(rest(call, path, first, &metadata)).await?, etag)
+                (call.run(rest(call, path, first, &metadata, meter)).await?, etag)
             }
-            Answer::Unclear => in_parts(call, path, limit).await?,
+            Answer::Unclear => in_parts(call, path, limit, meter).await?,
             Answer::Cached => match cached.as_ref().filter(|cached| cached.size <= limit) {
-                Some(cached) => return Ok(cached.bytes.clone()),
+                Some(cached) => {
+                    meter.add(cached.size);
+                    return Ok(cached.bytes.clone());
+                }
                 None => return Err(Failure::TooLarge(cached.map_or(0, |cached| cached.size))),
             },
         };
@@ -160,20 +166,45 @@ async fn ask(operator: &Operator, path: &str, limit: u64, etag: Option<&str>) ->
 }
 
 /// Reads the rest of a file, several parts at a time, all of this version.
-async fn rest(call: &Call<'_>, path: &str, mut whole: Vec<u8>, version: &Metadata) -> opendal::Result<Bytes> {
-    let size = version.content_length();
+async fn rest(
+    call: &Call<'_>,
+    path: &str,
+    mut whole: Vec<u8>,
+    version: &Metadata,
+    meter: &Meter,
+) -> opendal::Result<Bytes> {
+    meter.add(whole.len() as u64);
     let if_match = version.etag().map(str::to_owned);
+    append(call, path, &mut whole, version.content_length(), if_match, meter).await?;
+    Ok(whole.into())
+}
+
+/// Reads what is missing of a file, several parts at a time.
+async fn append(
+    call: &Call<'_>,
+    path: &str,
+    whole: &mut Vec<u8>,
+    size: u64,
+    if_match: Option<String>,
+    meter: &Meter,
+) -> opendal::Result<()> {
     let options = ReaderOptions { if_match, chunk: Some(CHUNK), concurrent: CONCURRENT, ..ReaderOptions::default() };
-    let from = whole.len() as u64;
-    call.operator.reader_options(path, options).await?.read_into(&mut whole, from..size).await?;
+    let reader = call.operator.reader_options(path, options).await?;
+    let mut stream = reader.into_stream(whole.len() as u64..size).await?;
+    while let Some(pieces) = stream.next().await {
+        for piece in pieces? {
+            whole.extend_from_slice(&piece);
+            meter.add(piece.len() as u64);
+        }
+    }
     match whole.len() as u64 == size {
-        true => Ok(whole.into()),
+        true => Ok(()),
         false => Err(opendal::Error::new(ErrorKind::ConditionNotMatch, "it has another length")),
     }
 }
 
 /// Reads a file of any size, several parts at a time, and looks before and after whether it is the same.
-async fn in_parts(call: &Call<'_>, path: &str, limit: u64) -> Result<(Bytes, Option<String>), Failure> {
+async fn in_parts(call: &Call<'_>, path: &str, limit: u64, meter: &Meter) -> Result<(Bytes, Option<String>), Failure> {
     let before = call.run(call.operator.stat(path)).await?;
     let size = before.content_length();
     if size > limit {
@@ -184,14 +215,12 @@ async fn in_parts(call: &Call<'_>, path: &str, limit: u64) -> Result<(Bytes, Opt
         false => None,
     };
     let conditional = if_match.is_some();
-    let options = ReaderOptions { if_match, chunk: Some(CHUNK), concurrent: CONCURRENT, ..ReaderOptions::default() };
     let mut whole = reserve(size).ok_or_else(no_memory)?;
-    call.run(async { call.operator.reader_options(path, options).await?.read_into(&mut whole, 0..size).await }).await?;
+    call.run(append(call, path, &mut whole, size, if_match, meter)).await?;
     let same = conditional || same(&before, &call.run(call.operator.stat_options(path, StatOptions::default())).await?);
-    if whole.len() as u64 == size && same {
-        Ok((whole.into(), before.etag().map(str::to_owned)))
-    } else {
-        Err(Failure::Changed)
+    match same {
+        true => Ok((whole.into(), before.etag().map(str::to_owned))),
+        false => Err(Failure::Changed),
     }
 }
 

@@ -3,7 +3,7 @@ use std::io::{self, Write};
 use bytes::{Bytes, BytesMut};
 use opendal::options::WriteOptions;
 use opendal::{Buffer, Capability, ErrorKind, Writer};
-use persist::{Content, Digest, Error, Result, Stored};
+use persist::{Content, Digest, Error, Meter, Result, Stored};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::call::Call;
@@ -18,11 +18,11 @@ type Piece = Option<Bytes>;
 
 impl ObjectFs {
     /// Writes a file whole, digesting it on the way. What fits in one part is one request.
-    pub(super) async fn upload(&self, path: &str, content: Content) -> Result<Stored> {
+    pub(super) async fn upload(&self, path: &str, content: Content, meter: &Meter) -> Result<Stored> {
         let call = self.begin("write", path)?;
         let (sender, pieces) = channel(PIECES);
         let produced = unblock(move || produce(content, sender));
-        let (produced, sent) = futures_util::future::join(produced, send(&call, path, pieces)).await;
+        let (produced, sent) = futures_util::future::join(produced, send(&call, path, pieces, meter)).await;
         // An upload that fails makes producing fail too, and is the cause; producing that fails ends it quietly.
         sent.map_err(|e| call.failed(e))?;
         let produced = produced.and_then(|done| done);
@@ -83,13 +83,15 @@ impl Write for Pieces {
     }
 }
 
-async fn send(call: &Call<'_>, path: &str, mut pieces: Receiver<Piece>) -> opendal::Result<()> {
+async fn send(call: &Call<'_>, path: &str, mut pieces: Receiver<Piece>, meter: &Meter) -> opendal::Result<()> {
     let capability = call.operator.info().capability();
     if !capability.write_can_multi {
         let mut whole = Vec::new();
         while let Some(piece) = pieces.recv().await {
             let Some(piece) = piece else {
-                return call.run(call.operator.write(path, Buffer::from(whole))).await.map(|_| ());
+                let whole = Buffer::from(whole);
+                let size = whole.len() as u64;
+                return call.run(call.operator.write(path, whole)).await.map(|_| meter.add(size));
             };
             whole.push(piece);
         }
@@ -97,7 +99,7 @@ async fn send(call: &Call<'_>, path: &str, mut pieces: Receiver<Piece>) -> opend
     }
     let options = WriteOptions { chunk: Some(part(capability)), concurrent: CONCURRENT, ..WriteOptions::default() };
     let mut writer = call.operator.writer_options(path, options).await?;
-    let written = fill(call, path, &mut writer, pieces).await;
+    let written = fill(call, path, &mut writer, pieces, meter).await;
     if !matches!(written, Ok(true)) {
         // What cannot be aborted is litter, not damage.
         let _ = call.run(writer.abort()).await;
@@ -113,8 +115,10 @@ async fn fill(call: &Call<'_>, path: &str, writer: &mut Writer, mut pieces: Rece
         call.watch.progress();
         match piece {
             Some(piece) => {
-                size += piece.len() as u64;
+                let length = piece.len() as u64;
+                size += length;
                 call.run(writer.write(piece)).await?;
+                meter.add(length);
             }
             None => return close(call, path, writer, size).await.map(|()| true),
         }

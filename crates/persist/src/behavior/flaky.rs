@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    Abilities, Content, Durability, Error, Expected, FileInfo, Folder, Lock, PersistFs, Publication, Result, Stored,
+    Abilities, Content, Durability, Error, Expected, FileInfo, Folder, Lock, Meter, PersistFs, Publication, Result,
+    Stored,
 };
 
 /// When a call fails.
@@ -75,12 +76,23 @@ impl PersistFs for FlakyFs {
         self.step("read", path, self.inner.read(path, limit)).await
     }
 
+    async fn read_with(&self, path: &str, limit: u64, meter: &Meter) -> Result<Option<Bytes>> {
+        self.step("read", path, self.inner.read_with(path, limit, meter)).await
+    }
+
     async fn write(&self, path: &str, content: Content, durability: Durability) -> Result<Stored> {
         self.step("write", path, self.inner.write(path, content, durability)).await
     }
 
-    async fn stage(&self, path: &str, name: &str, content: Content, durability: Durability) -> Result<Stored> {
-        self.step("write", path, self.inner.stage(path, name, content, durability)).await
+    async fn stage(
+        &self,
+        path: &str,
+        name: &str,
+        content: Content,
+        durability: Durability,
+        meter: &Meter,
+    ) -> Result<Stored> {
+        self.step("write", path, self.inner.stage(path, name, content, durability, meter)).await
     }
 
     async fn create(&self, path: &str, content: Bytes, durability: Durability) -> Result<bool> {
@@ -159,12 +171,23 @@ impl PersistFs for WatchedFs {
         self.inner.read(path, limit).await
     }
 
+    async fn read_with(&self, path: &str, limit: u64, meter: &Meter) -> Result<Option<Bytes>> {
+        self.inner.read_with(path, limit, meter).await
+    }
+
     async fn write(&self, path: &str, content: Content, durability: Durability) -> Result<Stored> {
         self.step(self.inner.write(path, content, durability)).await
     }
 
-    async fn stage(&self, path: &str, name: &str, content: Content, durability: Durability) -> Result<Stored> {
-        self.step(self.inner.stage(path, name, content, durability)).await
+    async fn stage(
+        &self,
+        path: &str,
+        name: &str,
+        content: Content,
+        durability: Durability,
+        meter: &Meter,
+    ) -> Result<Stored> {
+        self.step(self.inner.stage(path, name, content, durability, meter)).await
     }
 
     async fn create(&self, path: &str, content: Bytes, durability: Durability) -> Result<bool> {

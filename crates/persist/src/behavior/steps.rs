@@ -2,11 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
 use crate::{
-    Content, Digest, Durability, Error, Expected, FileInfo, Folder, PersistFs, Publication, Result, check_own_path,
+    Content, Digest, Durability, Error, Expected, FileInfo, Folder, Meter, PersistFs, Publication, Result,
+    check_own_path,
 };
 
 const LIMIT: u64 = 1 << 20;
@@ -58,6 +60,33 @@ pub async fn written_files_are_read_back(fs: Arc<dyn PersistFs>) {
     assert_eq!(Digest::of(&fs.read(".colca/c-1.staged", 1 << 30).await.unwrap().unwrap()), expected);
     fs.sync().await.unwrap();
     assert_eq!(fs.list(Folder::Published).await.unwrap(), []);
+}
+
+/// As many bytes are counted as a file has, when it is staged and when it is read.
+pub async fn bytes_are_counted_while_they_move(fs: Arc<dyn PersistFs>) {
+    let big = Bytes::from("0123456789".repeat(1_000_000));
+    for text in [Bytes::new(), Bytes::from("small"), big] {
+        let counting = || {
+            let counted = Arc::new(AtomicU64::new(0));
+            let meter = Meter::new({
+                let counted = Arc::clone(&counted);
+                move |bytes| {
+                    counted.fetch_add(bytes, Ordering::Relaxed);
+                }
+            });
+            (meter, counted)
+        };
+        let (size, path) = (text.len() as u64, ".colca/c-0.staged");
+        let (meter, counted) = counting();
+        fs.stage(path, "docstore.json", Content::Bytes(text.clone()), Durability::Full, &meter).await.unwrap();
+        assert_eq!(counted.load(Ordering::Relaxed), size, "staged");
+        let (meter, counted) = counting();
+        assert_eq!(fs.read_with(path, u64::MAX, &meter).await.unwrap(), Some(text));
+        assert_eq!(counted.load(Ordering::Relaxed), size, "read");
+        let (meter, counted) = counting();
+        assert_eq!(fs.read_with(".colca/c-1.staged", u64::MAX, &meter).await.unwrap(), None);
+        assert_eq!(counted.load(Ordering::Relaxed), 0, "absent");
+    }
 }
 
 /// Content that cannot be produced is an error that names the file, and nothing is left behind.

@@ -341,15 +341,13 @@ impl<'a> Explorer<'a> {
     /// The call that a process waits for, which it makes now.
     fn begin(&self, state: &mut State, i: u8) -> Op {
         let process = &mut state.processes[usize::from(i)];
-        if !process.started {
+        let Waits::Call(op) = self.library.waits(process.node) else { unreachable!("it waits for no call") };
+        if !process.started || *op == Op::LookAgain {
             process.started = true;
             process.floor = state.world.made.len() as u8;
             process.foreign = state.world.foreign.len() as u8;
         }
-        match self.library.waits(process.node) {
-            Waits::Call(op) => op.clone(),
-            _ => unreachable!("it waits for no call"),
-        }
+        op.clone()
     }
 
     fn go(&mut self, state: &mut State, i: u8) -> Result<bool, String> {
@@ -529,6 +527,7 @@ fn tell_op(table: &Table, op: &Op, looked: bool) -> String {
         Op::Sync => "sync".to_owned(),
         Op::SyncName(path) => format!("sync the name {}", text(path)),
         Op::Lock => "lock".to_owned(),
+        Op::LookAgain => "looks again".to_owned(),
     }
 }
 

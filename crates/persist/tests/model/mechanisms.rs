@@ -4,7 +4,7 @@ use persist::{Mechanism, without};
 
 use crate::explore::Scenario;
 use crate::place::{Kind, Mistake};
-use crate::process::Activity::{Meddle, Read};
+use crate::process::Activity::{Follow, Meddle, Read};
 use crate::process::Meddling::Put;
 use crate::scenarios::{CONDITIONAL, LOCAL, PLAIN, UNLOCKED, explore_and_tell, scenario, states_max, write};
 
@@ -125,6 +125,12 @@ fn what_was_removed_is_not_read() {
 #[test]
 fn only_what_is_old_is_collected() {
     check(Mechanism::CollectOnlyOld, &two(UNLOCKED), "neither published nor staged");
+}
+
+#[test]
+fn a_follower_keeps_what_is_unchanged() {
+    let processes = vec![vec![write("c1", &["a"], &[])], vec![Follow]];
+    check(Mechanism::Unchanged, &scenario("a writer and a follower", LOCAL, processes), "a reader");
 }
 
 #[test]

@@ -209,6 +209,7 @@ impl Place {
                 }
                 Answer::Done
             }
+            Op::LookAgain => Answer::Done,
             Op::Lock => {
                 if self.kind == (Kind::Disk { lock: true }) && self.mistake != Some(Mistake::LockForAll) {
                     if world.lock.is_some() {

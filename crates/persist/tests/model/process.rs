@@ -3,7 +3,7 @@
 //! A process is a function of the answers that it got, so its states form a tree: a node is what it does after some
 //! answers, and is computed once, however many states of the whole it occurs in.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -15,8 +15,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use persist::behavior::{Contents, file, read_all};
 use persist::{
-    Abilities, Changes, CommitOptions, Committed, Content, Durability, Error, Expected, FileInfo, Finding, Folder,
-    Lock, PersistFs, Publication, Result, Stored, Writer,
+    ATTEMPTS, Abilities, Changes, CommitOptions, Committed, ComparedFile, Content, Durability, Error, Expected,
+    FileInfo, Finding, Folder, KnownFile, Lock, PersistFs, Publication, ReadOptions, Result, Snapshot, Stored, Writer,
+    restarts,
 };
 
 use crate::table::{Id, Table};
@@ -26,6 +27,8 @@ use crate::table::{Id, Table};
 pub(crate) enum Activity {
     /// Reads all files.
     Read,
+    /// Reads all files, and then those that have changed since.
+    Follow,
     /// Makes a commit.
     Write(Plan),
     /// Goes around the protocol, step by step.
@@ -76,6 +79,8 @@ pub(crate) enum Op {
     /// The second half of a durable `Create`: the file has its name, which is durable now.
     SyncName(Id),
     Lock,
+    /// No call of the place: a reader begins its second look.
+    LookAgain,
 }
 
 /// Whether a call is to be durable.
@@ -175,6 +180,7 @@ enum Request {
     Sync,
     SyncName(String),
     Lock,
+    LookAgain,
 }
 
 #[derive(Debug)]
@@ -263,6 +269,7 @@ impl Library {
         let fs = SimFs { slot: Arc::clone(&slot), abilities: self.abilities };
         let future: Pin<Box<dyn Future<Output = Outcome>>> = match self.activities[activity as usize].clone() {
             Activity::Read => Box::pin(read(fs)),
+            Activity::Follow => Box::pin(follow(fs)),
             Activity::Write(plan) => Box::pin(write(fs, plan)),
             Activity::Meddle(_) => unreachable!("another program is no function of ours"),
         };
@@ -297,6 +304,7 @@ impl Library {
             Request::Sync => Op::Sync,
             Request::SyncName(path) => Op::SyncName(self.table.id(path)),
             Request::Lock => Op::Lock,
+            Request::LookAgain => Op::LookAgain,
         }
     }
 
@@ -325,6 +333,67 @@ impl Library {
 
 async fn read(fs: SimFs) -> Outcome {
     Outcome::Read(read_all(&fs).await)
+}
+
+/// What a reader has after a look.
+#[derive(Default)]
+struct Look {
+    commit: Option<String>,
+    listing: BTreeMap<String, FileInfo>,
+    files: BTreeMap<String, (KnownFile, String)>,
+    findings: Vec<Finding>,
+}
+
+async fn follow(fs: SimFs) -> Outcome {
+    let looks = async {
+        let first = restarting(&fs, None).await?;
+        fs.done(Request::LookAgain).await?;
+        restarting(&fs, Some(&first)).await
+    };
+    Outcome::Read(looks.await.map(|Look { files, findings, .. }| {
+        let contents = files.into_iter().map(|(name, (_, text))| (name, text));
+        (contents.collect(), findings)
+    }))
+}
+
+async fn restarting(fs: &SimFs, before: Option<&Look>) -> Result<Look> {
+    let mut attempt = 1;
+    loop {
+        match look(fs, before).await {
+            Err(e) if restarts(&e) && attempt < ATTEMPTS => attempt += 1,
+            done => return done,
+        }
+    }
+}
+
+/// Reads what is not known from the look before.
+async fn look(fs: &SimFs, before: Option<&Look>) -> Result<Look> {
+    let mut snapshot = Snapshot::take(fs, ReadOptions::default()).await?;
+    let commit = snapshot.manifest().map(|manifest| manifest.commit.clone());
+    let mut now = Look { commit, listing: snapshot.listing().clone(), ..Look::default() };
+    if let Some(Look { commit, listing, files, .. }) = before
+        && snapshot.is_unchanged_since(commit.as_deref(), listing, |_| true)
+    {
+        now.files = files.clone();
+        return Ok(now);
+    }
+    for FileInfo { name, .. } in snapshot.files() {
+        let known = before.and_then(|before| before.files.get(&name));
+        let compared = match known {
+            Some((known, _)) => snapshot.read_if_changed(&name, known).await?,
+            None => snapshot.read(&name).await?.map(ComparedFile::Changed),
+        };
+        let (info, digest, text) = match (compared, known) {
+            (Some(ComparedFile::Changed(file)), _) => {
+                (file.info, file.digest, String::from_utf8_lossy(&file.bytes).into_owned())
+            }
+            (Some(ComparedFile::Same(info)), Some((known, text))) => (info, known.digest, text.clone()),
+            _ => continue,
+        };
+        now.files.insert(name, (KnownFile { info, digest, commit: now.commit.clone() }, text));
+    }
+    now.findings = snapshot.findings().to_vec();
+    Ok(now)
 }
 
 async fn write(fs: SimFs, plan: Plan) -> Outcome {

@@ -2,7 +2,7 @@
 
 use crate::explore::{Report, Scenario, explore};
 use crate::place::Kind;
-use crate::process::Activity::{self, Meddle, Read};
+use crate::process::Activity::{self, Follow, Meddle, Read};
 use crate::process::Meddling::{Delete, Fill, Put, Truncate};
 use crate::process::Plan;
 
@@ -53,11 +53,19 @@ fn everywhere(kind: Kind) -> Vec<Scenario> {
         of("removed, and written again", vec![vec![write("c1", &[], &["b"])], vec![write("c2", &["b"], &[])]]),
         of("two writers, one commits twice", vec![vec![a()], vec![other(), again()]]),
         of("two writers and a reader", vec![vec![a()], vec![other()], vec![Read]]),
+        of("a writer, a follower", vec![vec![a()], vec![Follow]]),
+        of("a writer commits twice, a follower", vec![vec![a(), again()], vec![Follow]]),
         of("three writers", vec![vec![a()], vec![other()], vec![again()]]),
     ];
     all[2].before.clear();
     all[3].before = vec![Meddle(vec![Put("a", "python"), Put("b", "python")])];
+    let python = vec![Meddle(vec![Put("a", "python"), Put("b", "python")])];
+    all.push(Scenario {
+        before: python,
+        ..of("the first writer of a directory, a follower", vec![vec![a_without_b()], vec![Follow]])
+    });
     let returning = [
+        vec![vec![a(), write("c2", &["a=c0"], &[])], vec![Follow]],
         vec![vec![a()], vec![write("c2", &["a=c0"], &[])]],
         vec![vec![write("c1", &["a", "b"], &[])], vec![write("c2", &["a=c0", "b"], &[])]],
         vec![vec![write("c1", &["n"], &[])], vec![write("c2", &[], &["n"])]],
@@ -88,6 +96,7 @@ fn with_another_program(kind: Kind) -> Vec<Scenario> {
     for (name, steps) in programs {
         let writer = vec![write("c1", &["a"], &["b"])];
         all.push(scenario(name, kind, vec![writer.clone(), vec![Meddle(steps.clone())], vec![Read]]));
+        all.push(scenario(name, kind, vec![writer.clone(), vec![Meddle(steps.clone())], vec![Follow]]));
         all.push(scenario(name, kind, vec![writer, vec![Meddle(steps)], vec![write("c2", &["b"], &[])]]));
     }
     all
@@ -99,9 +108,11 @@ fn of_disks(kind: Kind) -> Vec<Scenario> {
     let other = || vec![write("c2", &["b"], &[])];
     let kills = |n| Scenario { kills: n, ..scenario("writers are killed", kind, vec![writer(), other(), vec![Read]]) };
     let power = |name, n, processes| Scenario { power_failures: n, ..scenario(name, kind, processes) };
+    let follower = scenario("a writer is killed beside a follower", kind, vec![writer(), other(), vec![Follow]]);
     vec![
         kills(1),
         kills(2),
+        Scenario { kills: 1, ..follower },
         power("the power fails", 1, vec![vec![write("c1", &["a", "b"], &[])], vec![Read]]),
         power("the power fails", 1, vec![writer(), other()]),
         power("the power fails twice", 2, vec![writer(), other()]),

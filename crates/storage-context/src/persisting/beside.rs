@@ -23,7 +23,7 @@ impl Persisting<'_> {
                 continue;
             }
             let there = self.writer.listing().get(&name).cloned();
-            match (read_files(&*place, &[&name], options).await.map(|mut files| files.pop().flatten()), there) {
+            match (read_files(&*place, &[&name], options.clone()).await.map(|mut files| files.pop().flatten()), there) {
                 (Ok(Some(ReadFile { bytes, digest, .. })), Some(there)) => {
                     let size = bytes.len() as u64;
                     match self.has_content(&there, Some((size, digest))).await {

@@ -1,5 +1,5 @@
 //! Contexts of ours and another program work at one place in any order, and everything goes wrong: nothing that one of
-//! them wrote is replaced by one that did not know it, and readers see exactly what was written last.
+//! them wrote is replaced by one that did not know it, and readers see exactly what was written last, followers too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use docstore::KvDocumentStore;
 use graphstore::{SimpleGraphStore, Triplet};
 use kv_core::SimpleKvStore;
-use persist::{Abilities, Progress, StoreFile};
+use persist::{Abilities, Progress, Step, StoreFile};
 use proptest::prelude::*;
 use storage_context::Error;
 use vectorstore_simple::SimpleVectorStore;
@@ -32,6 +32,10 @@ enum Op {
     },
     /// A context is opened anew.
     Open {
+        ctx: usize,
+    },
+    /// A context follows the place.
+    Reopen {
         ctx: usize,
     },
     /// A context is persisted; at a step it may be broken off, or the other program writes.
@@ -77,6 +81,7 @@ fn any_op() -> impl Strategy<Value = Op> {
     prop_oneof![
         5 => (ctx.clone(), store.clone()).prop_map(|(ctx, store)| Op::Add { ctx, store }),
         3 => ctx.clone().prop_map(|ctx| Op::Open { ctx }),
+        4 => ctx.clone().prop_map(|ctx| Op::Reopen { ctx }),
         6 => (ctx, how, 0..8_usize, meddling).prop_map(|(ctx, how, at, meddling)| Op::Persist { ctx, how, at, meddling }),
         2 => store.prop_map(|store| Op::Write { store }),
         1 => Just(Op::Forget),
@@ -138,6 +143,8 @@ struct Ours {
     /// What it last read or wrote, and before that if it does not know whether it wrote.
     known: Vec<Option<Ids>>,
     newest: Option<String>,
+    /// Whether it was opened or has persisted.
+    follows: bool,
 }
 
 /// The number of the newest manifest, and its text.
@@ -146,6 +153,11 @@ fn newest_of(place: &MemoryFs) -> Option<(u64, String)> {
     let files = place.files();
     let manifests = files.iter().filter_map(|(path, bytes)| Some((number(path)?, bytes)));
     manifests.max().map(|(number, bytes)| (number, String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// Whether this is a step of the protocol, and no report of bytes within one.
+fn is_step(step: &Step<'_>) -> bool {
+    !matches!(step, Step::Staged { .. })
 }
 
 struct World {
@@ -159,7 +171,7 @@ struct World {
 impl World {
     /// On a disk publishing moves files, and in an object store it copies them.
     fn new(moves: bool) -> Self {
-        let new = || Ours { ctx: StorageContext::in_memory(), known: vec![None], newest: None };
+        let new = || Ours { ctx: StorageContext::in_memory(), known: vec![None], newest: None, follows: false };
         let place = MemoryFs::with_abilities(Abilities { create: true, conditional_publish: true, moves });
         Self { place, truth: None, copy: None, ours: vec![new(), new(), new()] }
     }
@@ -171,8 +183,9 @@ impl World {
             Op::Open { ctx } if self.truth.is_some() => {
                 let opened = open(&self.place);
                 let newest = newest_of(&self.place).map(|(_, manifest)| manifest);
-                self.ours[ctx] = Ours { known: vec![Some(ids(&opened))], ctx: opened, newest };
+                self.ours[ctx] = Ours { known: vec![Some(ids(&opened))], ctx: opened, newest, follows: true };
             }
+            Op::Reopen { ctx } => self.reopen(ctx),
             Op::Persist { ctx, how, at, meddling } => self.persist(ctx, how, at, meddling, &id),
             Op::Write { store } => {
                 if let Some(truth) = &mut self.truth {
@@ -209,7 +222,7 @@ impl World {
         let written = Arc::new(std::sync::Mutex::new(None));
         let progress = {
             let (place, id, written) = (self.place.clone(), id.to_owned(), Arc::clone(&written));
-            Progress::new(move |_| match (steps.fetch_add(1, Ordering::Relaxed) == at, meddling) {
+            Progress::new(move |step| match (is_step(step) && steps.fetch_add(1, Ordering::Relaxed) == at, meddling) {
                 (true, Meddling::BreakOff) => resume_unwind(Box::new("broken off")),
                 // Who overwrites what is there may do so a moment later, too.
                 (true, Meddling::Write { store }) if how != How::Overwriting => {
@@ -226,7 +239,7 @@ impl World {
             progress: Some(progress),
             ..PersistOptions::default()
         };
-        let Ours { ctx, known, newest } = &mut self.ours[ctx];
+        let Ours { ctx, known, newest, follows } = &mut self.ours[ctx];
         let mine = Some(ids(ctx));
         let persisted = catch_unwind(AssertUnwindSafe(|| block_on(ctx.persist_with(self.place.clone(), &options))));
         let knew = self.truth.is_none() || known.contains(&self.truth);
@@ -235,7 +248,7 @@ impl World {
         match persisted {
             Ok(Ok(_)) => {
                 assert!(may, "something was lost without a word");
-                (*known, *newest) = (vec![mine.clone()], after.map(|(_, manifest)| manifest));
+                (*known, *newest, *follows) = (vec![mine.clone()], after.map(|(_, manifest)| manifest), true);
                 self.truth = mine;
             }
             Ok(Err(error)) => {
@@ -255,6 +268,27 @@ impl World {
         }
         if let (Some((store, ids)), Some(truth)) = (written.lock().unwrap().take(), &mut self.truth) {
             truth[store] = ids;
+        }
+    }
+
+    fn reopen(&mut self, ctx: usize) {
+        let Ours { ctx, known, newest, follows } = &mut self.ours[ctx];
+        let now = newest_of(&self.place).map(|(_, manifest)| manifest);
+        let is_as_seen = known.contains(&self.truth) && *newest == now;
+        match block_on(ctx.reopen_if_changed()) {
+            Ok(None) => assert!(known.contains(&self.truth), "a change was not noticed"),
+            Ok(Some(newer)) => {
+                assert_eq!(Some(ids(&newer)), self.truth, "{}", newer.open_report().unwrap());
+                assert!(!is_as_seen, "nothing has changed");
+                (*ctx, *known, *newest) = (newer, vec![self.truth.clone()], now);
+            }
+            Err(error @ Error::Unpersisted { .. }) => {
+                assert!(!is_as_seen, "nothing has changed: {error}");
+                assert_ne!(known.first(), Some(&Some(ids(ctx))), "{error}");
+            }
+            Err(Error::NoLocation) => assert!(!*follows),
+            Err(error @ Error::MissingFile { .. }) => assert_eq!(self.truth, None, "{error}"),
+            Err(error) => panic!("{error}"),
         }
     }
 

@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod commits;
+mod following;
 mod hostile;
 mod in_turn;
 mod legacy;
 mod opening;
 mod past;
 mod persisting;
+mod progress;
 
 use persist::{Folder, MemoryFs, PersistFs};
 use pollster::block_on;

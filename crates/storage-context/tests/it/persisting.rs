@@ -116,6 +116,7 @@ fn every_future_can_be_sent_to_another_thread() {
     check(ctx.upgrade());
     check(StorageContext::open("nowhere"));
     check(StorageContext::open_or_create("nowhere"));
+    check(ctx.reopen_if_changed());
     check(ctx.docstore().add_documents(&[]));
     check(ctx.docstore().delete_ref_doc("d"));
 }
@@ -244,8 +245,8 @@ fn a_store_that_is_replaced_during_a_persist_is_written_by_the_next() {
 
 /// A vector store that keeps itself, or whose content cannot be written.
 #[derive(Debug)]
-struct OtherStore {
-    in_memory: bool,
+pub(super) struct OtherStore {
+    pub(super) in_memory: bool,
 }
 
 #[async_trait]
