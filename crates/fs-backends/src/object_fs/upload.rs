@@ -108,7 +108,13 @@ async fn send(call: &Call<'_>, path: &str, mut pieces: Receiver<Piece>, meter: &
 }
 
 /// Writes the pieces. Returns true if the end came.
-async fn fill(call: &Call<'_>, path: &str, writer: &mut Writer, mut pieces: Receiver<Piece>) -> opendal::Result<bool> {
+async fn fill(
+    call: &Call<'_>,
+    path: &str,
+    writer: &mut Writer,
+    mut pieces: Receiver<Piece>,
+    meter: &Meter,
+) -> opendal::Result<bool> {
     let mut size = 0;
     while let Some(piece) = pieces.recv().await {
         // Time that producing takes is no silence of the service.
