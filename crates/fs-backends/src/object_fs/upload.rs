@@ -7,7 +7,7 @@ use persist::{Content, Digest, Error, Meter, Result, Stored};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::call::Call;
-use super::{CHUNK, CONCURRENT, ObjectFs};
+use super::{CHUNK, CONCURRENT_SENT, ObjectFs};
 use crate::blocking::unblock;
 
 /// How many parts may be waiting to be sent.
@@ -97,7 +97,8 @@ async fn send(call: &Call<'_>, path: &str, mut pieces: Receiver<Piece>, meter: &
         }
         return Ok(());
     }
-    let options = WriteOptions { chunk: Some(part(capability)), concurrent: CONCURRENT, ..WriteOptions::default() };
+    let options =
+        WriteOptions { chunk: Some(part(capability)), concurrent: CONCURRENT_SENT, ..WriteOptions::default() };
     let mut writer = call.operator.writer_options(path, options).await?;
     let written = fill(call, path, &mut writer, pieces, meter).await;
     if !matches!(written, Ok(true)) {
