@@ -47,7 +47,8 @@ pub(crate) struct HttpClient {
 /// The instance's metadata service.
 #[derive(Debug)]
 struct Metadata {
-    hosts: HashSet<String>,
+    /// Its hosts, with their ports where they are not the usual ones.
+    authorities: HashSet<String>,
     /// Whether it may be asked.
     allowed: bool,
     /// When it failed to answer.
@@ -70,12 +71,12 @@ impl HttpClient {
             .build()
             .map_err(|e| e.to_string())?;
         let named = METADATA_VARIABLES.iter().filter_map(|name| environment.get(name));
-        let named = named.map(|host| match host.split_once("://") {
-            Some((_, rest)) => rest.split(['/', ':']).next().unwrap_or_default().to_owned(),
-            None => host.split(['/', ':']).next().unwrap_or_default().to_owned(),
-        });
-        let hosts = METADATA_HOSTS.iter().map(ToString::to_string).chain(named).collect();
-        let metadata = Metadata { hosts, allowed: metadata_service, silent: Mutex::default() };
+        let authority = |address: String| {
+            let rest = address.split_once("://").map_or(address.as_str(), |(_, rest)| rest);
+            rest.split('/').next().unwrap_or_default().to_owned()
+        };
+        let authorities = METADATA_HOSTS.iter().map(ToString::to_string).chain(named.map(authority)).collect();
+        let metadata = Metadata { authorities, allowed: metadata_service, silent: Mutex::default() };
         Ok(Self { client, metadata })
     }
 
@@ -116,7 +117,8 @@ fn asked(uri: http::Uri) -> Extensions {
 
 impl HttpTransport for HttpClient {
     async fn fetch(&self, request: Request<Buffer>) -> Result<Response<HttpBody>> {
-        match request.uri().host().is_some_and(|host| self.metadata.hosts.contains(host)) {
+        match request.uri().authority().is_some_and(|authority| self.metadata.authorities.contains(authority.as_str()))
+        {
             true => self.metadata.ask(self.send(request)).await,
             false => self.send(request).await,
         }

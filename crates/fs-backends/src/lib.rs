@@ -1,4 +1,9 @@
 #![doc = include_str!("../README.md")]
+// The feature `http` is what the services have in common, and by itself nobody uses it.
+#![cfg_attr(
+    all(feature = "http", not(any(feature = "azblob", feature = "gcs", feature = "r2", feature = "s3"))),
+    allow(dead_code, unused_imports, unused_macros)
+)]
 
 mod blocking;
 mod error;

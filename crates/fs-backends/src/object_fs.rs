@@ -111,7 +111,11 @@ impl ObjectFs {
         let location = format!("{}://{}/{}", info.scheme(), info.name(), info.root().trim_matches('/'));
         let location: Arc<str> = location.trim_end_matches('/').into();
         let identity = match endpoint(&operator) {
-            Some(endpoint) => format!("{location} at {endpoint}").into(),
+            // The same as a config's for the same location, where the bucket is a part of the path.
+            Some(endpoint) => {
+                let service = endpoint.strip_suffix(info.name().as_str()).unwrap_or(&endpoint).trim_end_matches('/');
+                format!("{service}/{}/{}", info.name(), info.root().trim_matches('/')).into()
+            }
             None => Arc::clone(&location),
         };
         Self {

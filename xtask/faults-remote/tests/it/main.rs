@@ -1,6 +1,7 @@
 //! Object stores on a real S3 server.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod cache;
 mod contexts;
 mod objects;
 
