@@ -74,7 +74,9 @@ fn in_memory(uri: &Uri) -> Result<Place> {
         return Err(uri.invalid(format!("memory:// has no settings, and '{setting}' is one")));
     }
     let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(Arc::new(named.entry(uri.address()).or_default().clone()))
+    let address = uri.address();
+    let files = named.entry(address.clone()).or_insert_with(|| MemoryFs::new().named(address));
+    Ok(Arc::new(files.clone()))
 }
 
 impl IntoPlace for &String {
@@ -178,6 +180,7 @@ mod tests {
             ["memory://one/x", "memory://one/x/", "memory://other/x"].map(|uri| uri.into_place().unwrap().identity());
         assert_eq!(one, same);
         assert_ne!(one, other);
+        assert_eq!("memory://one/x/".into_place().unwrap().location(), "memory://one/x");
         assert!("memory://one?x=1".into_place().is_err());
     }
 }

@@ -16,6 +16,7 @@ use crate::{
 /// Publishing moves, as on a disk; [`with_abilities`](Self::with_abilities) makes a place like other ones.
 #[derive(Debug, Clone)]
 pub struct MemoryFs {
+    name: Option<Arc<str>>,
     abilities: Abilities,
     state: Arc<Mutex<State>>,
 }
@@ -59,7 +60,13 @@ impl MemoryFs {
 
     /// An empty place that can do this.
     pub fn with_abilities(abilities: Abilities) -> Self {
-        Self { abilities, state: Arc::default() }
+        Self { name: None, abilities, state: Arc::default() }
+    }
+
+    /// The same files under a name, by which messages call the location. Names tell no locations apart: the files do.
+    #[must_use]
+    pub fn named(self, name: impl Into<Arc<str>>) -> Self {
+        Self { name: Some(name.into()), ..self }
     }
 
     /// Puts a file there directly, as another program would.
@@ -80,7 +87,7 @@ impl MemoryFs {
     /// Another place with the same files as this one now.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { abilities: self.abilities, state: Arc::new(Mutex::new(self.state().clone())) }
+        Self { name: None, abilities: self.abilities, state: Arc::new(Mutex::new(self.state().clone())) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -91,6 +98,10 @@ impl MemoryFs {
 #[async_trait]
 impl PersistFs for MemoryFs {
     fn location(&self) -> String {
+        self.name.as_ref().map_or_else(|| self.identity(), ToString::to_string)
+    }
+
+    fn identity(&self) -> String {
         format!("memory:{:p}", Arc::as_ptr(&self.state))
     }
 
