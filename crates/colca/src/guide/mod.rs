@@ -6,6 +6,21 @@ pub mod reading_and_splitting {}
 #[doc = include_str!("save_and_load.md")]
 pub mod save_and_load {}
 
+#[doc = include_str!("storage_services.md")]
+pub mod storage_services {}
+
+#[doc = include_str!("amazon_s3.md")]
+pub mod amazon_s3 {}
+
+#[doc = include_str!("cloudflare_r2.md")]
+pub mod cloudflare_r2 {}
+
+#[doc = include_str!("google_cloud_storage.md")]
+pub mod google_cloud_storage {}
+
+#[doc = include_str!("azure_blob_storage.md")]
+pub mod azure_blob_storage {}
+
 #[doc = include_str!("several_indexes.md")]
 pub mod several_indexes {}
 
