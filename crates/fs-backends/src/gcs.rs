@@ -22,8 +22,8 @@ const SERVICE: Service = Service {
 /// ```
 /// use fs_backends::{GcsConfig, IntoPlace};
 ///
-/// let config = GcsConfig::new("bucket").prefix("storage").credentials("/etc/colca/service-account.json");
-/// assert_eq!(config.into_place()?.location(), "gs://bucket/storage");
+/// let config = GcsConfig::new("bucket").prefix("storage");
+/// assert_eq!(config.anonymous(true).into_place()?.location(), "gs://bucket/storage");
 /// # Ok::<(), fs_backends::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl GcsConfig {
         self
     }
 
-    /// The location. Nothing is asked of the service yet.
+    /// The location. Nothing is asked of the service yet; the file with the credentials is opened.
     ///
     /// # Errors
     /// [`Error`](crate::Error) about a setting that is missing or cannot be used.
@@ -138,7 +138,13 @@ impl GcsConfig {
         let credentials = self.credentials.clone().or_else(|| credentials(environment));
         match credentials {
             _ if anonymous => builder = builder.skip_signature(),
-            Some(file) => builder = builder.credential_path(&file.to_string_lossy()),
+            Some(file) => {
+                // Otherwise it would be passed over, and other credentials be used.
+                if let Err(e) = std::fs::File::open(&file) {
+                    return Err(SERVICE.invalid("credentials", format!("{}: {e}", file.display())));
+                }
+                builder = builder.credential_path(&file.to_string_lossy());
+            }
             None if !self.shared.reads_environment => {
                 let advice = "the environment is not read, so name their file with GcsConfig::credentials, or say \
                               anonymous(true)";
@@ -149,7 +155,7 @@ impl GcsConfig {
         if !self.shared.reads_environment {
             builder = builder.disable_config_load();
         }
-        if !self.shared.metadata_service {
+        if !self.shared.metadata_service || !self.shared.reads_environment {
             builder = builder.disable_vm_metadata();
         }
         let address = Address {
@@ -207,5 +213,7 @@ mod tests {
         assert!(matches!(error(GcsConfig::from_uri("gs://b?region=x")), Error::UnknownSetting { .. }));
         assert!(matches!(error(GcsConfig::from_uri("gs://")), Error::MissingSetting { .. }));
         assert!(matches!(error(Ok(GcsConfig::new("b").environment(false))), Error::MissingSetting { .. }));
+        let unread = error(Ok(GcsConfig::new("b").credentials("/nowhere/account.json")));
+        assert!(matches!(unread, Error::InvalidSetting { setting: "credentials", .. }), "{unread}");
     }
 }

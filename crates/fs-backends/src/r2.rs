@@ -13,6 +13,7 @@ const SERVICE: Service = Service {
     secrets: &[
         ("secret_access_key", "R2_SECRET_ACCESS_KEY"),
         ("access_key_id", "R2_ACCESS_KEY_ID"),
+        ("session_token", "R2_SESSION_TOKEN"),
         ("key", "R2_ACCESS_KEY_ID"),
         ("secret", "R2_SECRET_ACCESS_KEY"),
     ],
@@ -25,8 +26,8 @@ const SERVICE: Service = Service {
 /// follows from the account.
 ///
 /// A setting is taken from the URI, else from this config, else from the environment: the account from `R2_ACCOUNT_ID`;
-/// the keys from `R2_ACCESS_KEY_ID` and `R2_SECRET_ACCESS_KEY`, else from `AWS_ACCESS_KEY_ID` and
-/// `AWS_SECRET_ACCESS_KEY`. `AWS_ENDPOINT_URL` is never used.
+/// the keys from `R2_ACCESS_KEY_ID`, `R2_SECRET_ACCESS_KEY` and, for temporary ones, `R2_SESSION_TOKEN`, else from
+/// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`. `AWS_ENDPOINT_URL` is never used.
 ///
 /// ```
 /// use fs_backends::{IntoPlace, R2Config};
@@ -125,6 +126,21 @@ impl R2Config {
         self
     }
 
+    /// Temporary credentials, with the token of their session.
+    #[must_use]
+    pub fn session_keys(
+        self,
+        access_key_id: impl Into<String>,
+        secret_access_key: impl Into<String>,
+        session_token: impl Into<String>,
+    ) -> Self {
+        let mut config = self.keys(access_key_id, secret_access_key);
+        if let Some(keys) = &mut config.keys {
+            keys.session_token = Some(Secret::new(session_token));
+        }
+        config
+    }
+
     /// The location. Nothing is asked of the service yet.
     ///
     /// # Errors
@@ -182,8 +198,12 @@ impl R2Config {
 const ACCOUNT: &str = "R2_ACCOUNT_ID";
 
 fn keys(environment: &Environment) -> Option<Keys> {
-    Keys::from_env(environment, "R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY", None)
-        .or_else(|| Keys::from_env(environment, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", None))
+    let keys = |vendor: &str| {
+        let [id, secret, token] =
+            ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"].map(|name| format!("{vendor}_{name}"));
+        Keys::from_env(environment, &id, &secret, &token)
+    };
+    keys("R2").or_else(|| keys("AWS"))
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// The keys in these variables, if both are set.
-    pub(crate) fn from_env(environment: &Environment, id: &str, secret: &str, token: Option<&str>) -> Option<Self> {
+    pub(crate) fn from_env(environment: &Environment, id: &str, secret: &str, token: &str) -> Option<Self> {
         let [id, secret] = [environment.get(id)?, environment.get(secret)?].map(Secret::new);
-        Some(Self { id, secret, session_token: token.and_then(|token| environment.get(token)).map(Secret::new) })
+        Some(Self { id, secret, session_token: environment.get(token).map(Secret::new) })
     }
 
     /// Makes a builder sign with them.

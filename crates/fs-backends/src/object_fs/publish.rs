@@ -2,10 +2,13 @@ use opendal::options::{CopyOptions, DeleteOptions, WriteOptions};
 use opendal::{ErrorKind, Metadata, Operator};
 use persist::{Expected, Publication, Result};
 
-use super::{CONCURRENT, ObjectFs};
+use super::{CHUNK, CONCURRENT, CONCURRENT_SENT, ObjectFs};
 
 /// Larger objects are copied in parts of this size, so that no request takes long.
 const COPY_CHUNK: usize = 64 << 20;
+
+/// What OpenDAL calls Azure Blob Storage.
+const AZBLOB_SCHEME: &str = "azblob";
 
 /// What a copy is to be refused on, as far as the service can.
 #[derive(Default)]
@@ -103,10 +106,16 @@ impl ObjectFs {
     }
 }
 
+/// Whether an object is copied within the service. Azure's copies may go on after they were acknowledged, and OpenDAL can
+/// ask for them with an account's key only: there the content makes a detour.
+fn copies(operator: &Operator) -> bool {
+    operator.info().capability().copy && operator.info().scheme() != AZBLOB_SCHEME
+}
+
 /// Copies an object within the service; where it cannot, the content makes a detour over here.
 pub(super) async fn copy(operator: &Operator, from: &str, to: &str, condition: Condition) -> opendal::Result<()> {
     let Condition { if_match, if_version_match, if_not_exists } = condition;
-    if operator.info().capability().copy {
+    if copies(operator) {
         let chunk = Some(COPY_CHUNK);
         let concurrent = CONCURRENT;
         let options =
@@ -114,7 +123,8 @@ pub(super) async fn copy(operator: &Operator, from: &str, to: &str, condition: C
         operator.copy_options(from, to, options).await?;
     } else {
         let content = operator.read(from).await?;
-        let options = WriteOptions { if_match, if_not_exists, ..WriteOptions::default() };
+        let (chunk, concurrent) = (Some(CHUNK), CONCURRENT_SENT);
+        let options = WriteOptions { if_match, if_not_exists, chunk, concurrent, ..WriteOptions::default() };
         operator.write_options(to, content, options).await?;
     }
     Ok(())
@@ -123,7 +133,7 @@ pub(super) async fn copy(operator: &Operator, from: &str, to: &str, condition: C
 /// Whether the service says that it refuses a copy on both conditions.
 pub(super) fn promises_conditions(operator: &Operator) -> bool {
     let capability = operator.info().capability();
-    match capability.copy {
+    match copies(operator) {
         true if counts_generations(operator) => true,
         true => capability.copy_with_if_match && capability.copy_with_if_not_exists,
         false => capability.write_with_if_match && capability.write_with_if_not_exists,
