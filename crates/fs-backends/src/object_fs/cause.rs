@@ -30,7 +30,7 @@ fn code_and_message(message: &str) -> Option<String> {
         rest.split_once('"').map(|(value, _)| value).filter(|value| !value.is_empty())
     };
     match (field("code"), field("message")) {
-        (Some(code), Some(message)) => Some(format!("{code}: {message}")),
+        (Some(code), Some(message)) => Some(format!("{code}: {}", message.trim_end_matches('.'))),
         (Some(code), None) => Some(code.to_owned()),
         _ => None,
     }
