@@ -42,7 +42,7 @@ pub(crate) const CRATES: &[Rules] = &[
     rules(1, "persist", "async-trait bytes serde serde_json thiserror uuid xxhash-rust", "pollster"),
     rules(2, "kv-core", "async-trait bytes futures-core futures-util indexmap thiserror", "pollster proptest"),
     rules(2, "vectorstore", "async-trait bytes thiserror", "pollster"),
-    rules(2, "fs-backends", "async-trait bytes form_urlencoded futures-util http http-body opendal reqwest rust-ini rustix rustls rustls-platform-verifier tempfile thiserror tokio", "pollster tempfile tokio"),
+    rules(2, "fs-backends", "async-trait bytes form_urlencoded futures-util http http-body opendal reqsign-aws-v4 reqsign-core reqwest rust-ini rustix rustls rustls-platform-verifier tempfile thiserror tokio", "pollster tempfile tokio"),
     rules(3, "docstore", "futures-core futures-util indexmap thiserror", "async-trait pollster proptest"),
     rules(3, "indexstore", "indexmap thiserror", "pollster proptest"),
     rules(3, "graphstore", "async-trait bytes indexmap thiserror", "pollster proptest"),
@@ -56,7 +56,7 @@ pub(crate) const CRATES: &[Rules] = &[
     rules(BESIDE + 1, "xtask", "anyhow clap serde serde_json", ""),
     rules(BESIDE + 1, "compare", "anyhow bytes clap opendal opendal-http-transport-reqwest pollster rustls serde_json tokio", ""),
     rules(BESIDE + 1, "corpus", "anyhow async-trait clap flate2 pollster sha2 tar tracing", ""),
-    rules(BESIDE + 1, "faults-remote", "bytes clap futures-util opendal opendal-http-transport-reqwest rustls tokio", "tempfile tokio"),
+    rules(BESIDE + 1, "faults-remote", "bytes clap futures-util opendal opendal-http-transport-reqwest rustls tokio", "log rcgen tempfile tokio tokio-rustls"),
     rules(BESIDE + 2, "interchange", "anyhow async-trait clap pollster", ""),
     rules(BESIDE + 2, "faults", "anyhow clap libc pollster", ""),
 ];

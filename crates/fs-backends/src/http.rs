@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::stream::try_unfold;
+use futures_util::stream::{iter, try_unfold};
 use http::{Extensions, Request, Response};
 use http_body::{Frame, SizeHint};
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, Result};
@@ -34,8 +35,8 @@ const METADATA_PAUSE: Duration = Duration::from_secs(60);
 /// Where instances of Amazon, Azure and Google ask for their credentials.
 const METADATA_HOSTS: [&str; 3] = ["169.254.169.254", "[fd00:ec2::254]", "metadata.google.internal"];
 
-/// The variables that name other hosts for it.
-const METADATA_VARIABLES: [&str; 2] = ["AWS_EC2_METADATA_SERVICE_ENDPOINT", "GCE_METADATA_HOST"];
+/// The variables that name other addresses for it: a host with or without a port, or a URL.
+const METADATA_VARIABLES: [&str; 3] = ["AWS_EC2_METADATA_SERVICE_ENDPOINT", "AZURE_IMDS_ENDPOINT", "GCE_METADATA_HOST"];
 
 /// A client of one service.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub(crate) struct HttpClient {
 /// The instance's metadata service.
 #[derive(Debug)]
 struct Metadata {
-    /// Its hosts, with their ports where they are not the usual ones.
+    /// Its hosts, with their ports where they are not the usual ones. Another port may be the storage service's.
     authorities: HashSet<String>,
     /// Whether it may be asked.
     allowed: bool,
@@ -71,11 +72,8 @@ impl HttpClient {
             .build()
             .map_err(|e| e.to_string())?;
         let named = METADATA_VARIABLES.iter().filter_map(|name| environment.get(name));
-        let authority = |address: String| {
-            let rest = address.split_once("://").map_or(address.as_str(), |(_, rest)| rest);
-            rest.split('/').next().unwrap_or_default().to_owned()
-        };
-        let authorities = METADATA_HOSTS.iter().map(ToString::to_string).chain(named.map(authority)).collect();
+        let named = named.map(|address| authority(&address));
+        let authorities = METADATA_HOSTS.iter().map(ToString::to_string).chain(named).collect();
         let metadata = Metadata { authorities, allowed: metadata_service, silent: Mutex::default() };
         Ok(Self { client, metadata })
     }
@@ -108,6 +106,12 @@ impl HttpClient {
     }
 }
 
+/// The host and port in an address, with or without a scheme and a path.
+fn authority(address: &str) -> String {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default().to_owned()
+}
+
 /// What services look for in an answer: the address that was asked.
 fn asked(uri: http::Uri) -> Extensions {
     let mut extensions = Extensions::new();
@@ -135,7 +139,7 @@ impl Metadata {
         if silent(*self.silent.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Err(refused("did not answer"));
         }
-        let answer = timeout(METADATA_TIMEOUT, request).await.ok().and_then(Result::ok);
+        let answer = timeout(METADATA_TIMEOUT, whole(request)).await.ok().and_then(Result::ok);
         if answer.is_none() {
             *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
@@ -143,9 +147,26 @@ impl Metadata {
     }
 }
 
+/// An answer whose content has arrived, too.
+async fn whole(request: impl Future<Output = Result<Response<HttpBody>>>) -> Result<Response<HttpBody>> {
+    let (parts, mut body) = request.await?.into_parts();
+    let content = body.to_buffer().await?;
+    let length = content.len() as u64;
+    Ok(Response::from_parts(parts, HttpBody::new(iter([Ok(content)]), Some(length))))
+}
+
 fn failed(what: &'static str, e: reqwest::Error) -> Error {
     let temporary = e.is_request() || e.is_body() || e.is_decode() || e.is_timeout() || e.is_connect();
+    let temporary = temporary && !is_of_tls(&e);
     Error::new(ErrorKind::Unexpected, what).with_temporary(temporary).set_source(e.without_url())
+}
+
+/// Whether an error is about what TLS demands, such as a certificate to trust: the next connection meets the same.
+fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || within.is_some_and(|within| within.is::<rustls::Error>())
+        || error.source().is_some_and(is_of_tls)
 }
 
 fn tls(speaks_tls: bool) -> std::result::Result<ClientConfig, rustls::Error> {
@@ -199,5 +220,20 @@ impl<S: futures_util::Stream> futures_util::Stream for Synchronous<S> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut().poll_next(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metadata_service_is_known_by_its_host_and_port() {
+        let check = |address: &str, expected: &str| assert_eq!(authority(address), expected);
+        check("http://127.0.0.1:1338", "127.0.0.1:1338");
+        check("http://[fd00:ec2::254]/", "[fd00:ec2::254]");
+        check("metadata.example", "metadata.example");
+        check("127.0.0.1:8080", "127.0.0.1:8080");
+        check("http://127.0.0.1:1/metadata/identity/oauth2/token", "127.0.0.1:1");
     }
 }

@@ -23,11 +23,11 @@ use persist::{
     check_name, check_own_path, check_path,
 };
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
 use crate::DiskCache;
 #[cfg(feature = "http")]
 use crate::service::Shared;
+use call::Outage;
 use probe::Conditions;
 
 pub use requests::RequestOptions;
@@ -81,8 +81,8 @@ struct Known {
     conditions: OnceCell<Conditions>,
     /// Whether something was read there, so that the credentials allow to read.
     readable: AtomicBool,
-    /// When an operation failed for want of an answer, if none has succeeded since.
-    silent: Mutex<Option<Instant>>,
+    /// Whether the service was out of order, and has done nothing since.
+    outage: Mutex<Option<Outage>>,
 }
 
 impl ObjectFs {

@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use ini::Ini;
 use opendal::services::S3;
+use reqsign_aws_v4::{Credential, DefaultCredentialProvider};
+use reqsign_core::ProvideCredentialChain;
 
 use crate::environment::Environment;
 use crate::s3_keys::Keys;
@@ -272,7 +274,7 @@ impl S3Config {
                 let advice = "the environment is not read, so give them with S3Config::keys, or say anonymous(true)";
                 return Err(SERVICE.missing("the keys", advice));
             }
-            (None, Some(profile)) => builder.profile(profile),
+            (None, Some(profile)) => builder.credential_provider_chain(self.of_profile(profile)),
             (None, None) => builder,
         };
         let setting = given.as_deref().map(|endpoint| ("endpoint", endpoint));
@@ -286,6 +288,13 @@ impl S3Config {
             setting,
         };
         SERVICE.connect(builder, &address, &self.shared, environment)
+    }
+
+    /// Where a profile's credentials come from. OpenDAL's own chain begins with the environment's variables.
+    fn of_profile(&self, profile: &str) -> ProvideCredentialChain<Credential> {
+        let provider = DefaultCredentialProvider::builder().no_env().with_profile(profile);
+        let provider = if self.shared.metadata_service { provider } else { provider.no_imds() };
+        ProvideCredentialChain::new().push(provider.build())
     }
 }
 

@@ -1,4 +1,6 @@
 use opendal::services::S3;
+use reqsign_aws_v4::Credential;
+use reqsign_core::{Context, ProvideCredential, ProvideCredentialChain, Result};
 
 use crate::environment::Environment;
 use crate::secret::Secret;
@@ -18,12 +20,22 @@ impl Keys {
         Some(Self { id, secret, session_token: environment.get(token).map(Secret::new) })
     }
 
-    /// Makes a builder sign with them.
+    /// Makes a builder sign with them. Keys that it is given itself are logged as they are.
     pub(crate) fn sign(&self, builder: S3) -> S3 {
-        let builder = builder.access_key_id(self.id.expose()).secret_access_key(self.secret.expose());
-        match &self.session_token {
-            Some(token) => builder.session_token(token.expose()),
-            None => builder,
-        }
+        builder.credential_provider_chain(ProvideCredentialChain::new().push(self.clone()))
+    }
+}
+
+impl ProvideCredential for Keys {
+    type Credential = Credential;
+
+    async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
+        let exposed = |secret: &Secret| secret.expose().to_owned();
+        Ok(Some(Credential {
+            access_key_id: exposed(&self.id),
+            secret_access_key: exposed(&self.secret),
+            session_token: self.session_token.as_ref().map(exposed),
+            expires_in: None,
+        }))
     }
 }

@@ -12,33 +12,41 @@ mod flaky;
 mod steps;
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 pub use commits::*;
 pub use flaky::{Fault, FlakyFs, Looking, WatchedFs};
 pub use steps::*;
 
 use crate::{
-    ATTEMPTS, Changes, CommitOptions, Committed, Content, Error, Finding, PersistFile, PersistFs, ReadOptions, Result,
-    Snapshot, Writer, restarts,
+    ATTEMPTS, Changes, CommitOptions, Committed, Content, Durability, Error, Finding, PersistFile, PersistFs,
+    ReadOptions, RequestFailure, Result, Snapshot, Writer, restarts,
 };
 
 /// Makes one test of each behaviour: `persist_fs_behavior!(block_on, future that makes an empty place)`.
+///
+/// What a location cannot do is not demanded of it, if it says so: by its [`Abilities`](crate::Abilities), or by an answer
+/// that it does not know uploads in parts. The test passes then with a line on stderr.
 #[macro_export]
 macro_rules! persist_fs_behavior {
     ($block_on:path, $make:expr) => {
-        $crate::persist_fs_behavior!(@ $block_on, $make;
+        $crate::persist_fs_behavior!(@ $block_on, $make; can_be_written;
             absent_files_are_none
             written_files_are_read_back
-            bytes_are_counted_while_they_move
             failing_content_leaves_nothing
-            creating_has_one_winner
             publishing_gives_a_name
-            publishing_replaces_what_was_expected_only
             names_stay_inside
             listing_is_sorted_and_complete
             nothing_too_large_is_read
             deleting_is_done_once
-            published_files_are_deleted_as_expected
+            published_files_are_deleted_as_expected);
+        $crate::persist_fs_behavior!(@ $block_on, $make; takes_large_files;
+            large_files_are_read_back
+            bytes_are_counted_while_they_move);
+        $crate::persist_fs_behavior!(@ $block_on, $make; publishes_on_conditions;
+            publishing_replaces_what_was_expected_only);
+        $crate::persist_fs_behavior!(@ $block_on, $make; keeps_writers_apart;
+            creating_has_one_winner
             commits_write_replace_and_remove
             commits_of_bad_content_change_nothing
             of_two_writers_one_wins
@@ -50,15 +58,66 @@ macro_rules! persist_fs_behavior {
             readers_see_whole_generations_at_every_moment
             old_generations_are_collected_and_nothing_else);
     };
-    (@ $block_on:path, $make:expr; $($case:ident)*) => {
+    (@ $block_on:path, $make:expr; $needs:ident; $($case:ident)*) => {
         $(#[test]
         fn $case() {
             $block_on(async {
-                let fs = $make.await;
-                $crate::behavior::$case(std::sync::Arc::new(fs)).await;
+                let fs: std::sync::Arc<dyn $crate::PersistFs> = std::sync::Arc::new($make.await);
+                if $crate::behavior::$needs(&*fs, stringify!($case)).await {
+                    $crate::behavior::$case(fs).await;
+                }
             });
         })*
     };
+}
+
+/// What every location can do.
+pub async fn can_be_written(_: &dyn PersistFs, _: &str) -> bool {
+    true
+}
+
+/// Whether files of several parts can be written there. If not, demands that the service does not know such uploads, and
+/// reports that the case is skipped.
+pub async fn takes_large_files(fs: &dyn PersistFs, case: &str) -> bool {
+    let path = ".colca/large-0.staged";
+    let large = Content::Bytes(vec![0; 9 << 20].into());
+    let Err(e) = fs.write(path, large, Durability::Full).await else {
+        fs.delete(path).await.unwrap();
+        return true;
+    };
+    let Error::Failed { source, .. } = &e else { panic!("{e:?}") };
+    let failure = source.downcast_ref::<RequestFailure>();
+    let is_unknown = failure.is_some_and(|failure| {
+        (failure.request, failure.kind, failure.is_retryable) == ("CreateMultipartUpload", "NotFound", false)
+    });
+    assert!(is_unknown, "{e:?}");
+    report_skip(fs, case, "the service does not know uploads in parts");
+    false
+}
+
+/// Whether publishing is conditional there; if not, reports that the case is skipped.
+pub async fn publishes_on_conditions(fs: &dyn PersistFs, case: &str) -> bool {
+    let is_able = fs.abilities().await.unwrap().conditional_publish;
+    if !is_able {
+        report_skip(fs, case, "publishing does not check what it replaces");
+    }
+    is_able
+}
+
+/// Whether of two writers one wins there. If not, demands that a commit is refused, and reports that the case is skipped.
+pub async fn keeps_writers_apart(fs: &dyn PersistFs, case: &str) -> bool {
+    let is_able = fs.abilities().await.unwrap().create;
+    if !is_able {
+        let refused = put(fs, &[("a.json", "1")], &[]).await.unwrap_err();
+        assert!(matches!(refused, Error::Unconditional { .. }), "{refused}");
+        report_skip(fs, case, "a file cannot be made only if it is absent, so commits are refused");
+    }
+    is_able
+}
+
+fn report_skip(fs: &dyn PersistFs, case: &str, reason: &str) {
+    // Not through `eprintln!`, which the test runner captures.
+    let _ = writeln!(io::stderr(), "{case} is skipped at {}: {reason}", fs.location());
 }
 
 /// What a reader finds: the files by name.

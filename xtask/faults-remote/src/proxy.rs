@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -23,7 +23,8 @@ pub struct Request {
     pub path: String,
     /// The lines of the head after the first one.
     headers: Vec<String>,
-    body: Vec<u8>,
+    /// The content.
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -33,6 +34,12 @@ impl Request {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then_some(value.trim())
         })
+    }
+
+    /// The headers whose names start with this, each as a line.
+    pub fn headers_of(&self, prefix: &str) -> Vec<&str> {
+        let starts = |line: &&str| line.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        self.headers.iter().map(String::as_str).filter(starts).collect()
     }
 }
 
@@ -182,7 +189,10 @@ impl Service<'_> {
 }
 
 /// A request, or nothing if the client closes the connection.
-async fn receive(client: &mut TcpStream) -> io::Result<Option<Request>> {
+///
+/// # Errors
+/// Those of the connection.
+pub async fn receive(client: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Request>> {
     let mut received = Vec::new();
     let end = loop {
         if let Some(end) = received.windows(4).position(|four| four == b"\r\n\r\n") {

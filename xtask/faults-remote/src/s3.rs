@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 use std::{env, process};
 
-use fs_backends::ObjectFs;
-use opendal::layers::{RetryLayer, TimeoutLayer};
+use fs_backends::{ObjectFs, RequestOptions, S3Config};
 use opendal::services::S3;
 use opendal::{HttpTransporter, OperationContext, Operator};
 use opendal_http_transport_reqwest::ReqwestTransport;
@@ -26,6 +25,15 @@ pub enum Account {
     Nobody,
 }
 
+/// Time limits of a second, and repetitions that hardly wait.
+pub const IMPATIENT: RequestOptions = RequestOptions {
+    connect_timeout: Duration::from_secs(1),
+    timeout: Duration::from_secs(1),
+    retries: 3,
+    retry_delay: Duration::from_millis(20),
+    deadline: Duration::from_secs(6),
+};
+
 /// A prefix in the bucket, and how to get there.
 #[derive(Debug, Clone)]
 pub struct Remote {
@@ -37,10 +45,7 @@ pub struct Remote {
 impl Remote {
     /// A prefix that nobody has used.
     pub fn new() -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
-        let prefix = format!("test-{}-{now}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        Self::at(prefix)
+        Self::at(unused_prefix())
     }
 
     /// This prefix.
@@ -70,33 +75,43 @@ impl Remote {
         self.endpoint.rsplit(':').next().unwrap().parse().unwrap()
     }
 
-    /// An operator without layers.
+    /// The objects themselves, by another client than the location's. Its requests are not signed.
     pub fn operator(&self) -> Operator {
-        let mut s3 = S3::default()
+        let s3 = S3::default()
             .endpoint(&self.endpoint)
             .bucket(&variable("COLCA_S3_BUCKET"))
             .root(&self.prefix)
             .region("us-east-1")
-            .disable_config_load()
-            .disable_ec2_metadata();
+            .skip_signature();
+        provide_cryptography();
+        let transport = HttpTransporter::new(ReqwestTransport::default());
+        Operator::new(s3).unwrap().with_context(OperationContext::new().with_http_transport(transport))
+    }
+
+    /// The location.
+    pub fn place(&self) -> ObjectFs {
+        self.place_with(RequestOptions::default())
+    }
+
+    /// The location, on which calls give up soon.
+    pub fn impatient(&self) -> ObjectFs {
+        self.place_with(IMPATIENT)
+    }
+
+    /// The location, with these time limits and repetitions.
+    pub fn place_with(&self, requests: RequestOptions) -> ObjectFs {
+        let config = S3Config::new(variable("COLCA_S3_BUCKET")).prefix(&self.prefix).endpoint(&self.endpoint);
         let account = match self.account {
             Account::Owner => variable("COLCA_S3_ACCOUNT"),
             Account::Reader => variable("COLCA_S3_READER"),
             Account::Impostor => variable("COLCA_S3_ACCOUNT") + "-not",
             Account::Nobody => String::new(),
         };
-        s3 = match account.split_once(':') {
-            Some((key, secret)) => s3.access_key_id(key).secret_access_key(secret),
-            None => s3.skip_signature(),
+        let config = match account.split_once(':') {
+            Some((id, secret)) => config.keys(id, secret),
+            None => config.anonymous(true),
         };
-        provide_cryptography();
-        let transport = HttpTransporter::new(ReqwestTransport::default());
-        Operator::new(s3).unwrap().with_context(OperationContext::new().with_http_transport(transport))
-    }
-
-    /// The place.
-    pub fn place(&self) -> ObjectFs {
-        ObjectFs::new(self.operator())
+        config.environment(false).requests(requests).connect().unwrap()
     }
 
     /// How many uploads in parts have begun there and neither ended nor been aborted.
@@ -111,20 +126,19 @@ impl Remote {
         assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("ListMultipartUploadsResult"), "{answer}");
         answer.matches("<UploadId>").count()
     }
-
-    /// The place, on which calls give up soon.
-    pub fn impatient(&self) -> ObjectFs {
-        let second = Duration::from_secs(1);
-        let timeout = TimeoutLayer::new().with_timeout(second).with_io_timeout(second);
-        let retry = RetryLayer::new().with_max_times(3).with_min_delay(Duration::from_millis(20));
-        ObjectFs::with_own_layers(self.operator().layer(timeout).layer(retry))
-    }
 }
 
 impl Default for Remote {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A prefix that nobody has used.
+pub fn unused_prefix() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+    format!("test-{}-{now}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Kills the server and starts it again on the same data; returns when it answers.
@@ -136,9 +150,10 @@ pub async fn restart_server() {
     assert_eq!(answer, "done\n");
 }
 
-fn variable(name: &str) -> String {
+/// The value of a variable by which servers are found.
+pub fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: this needs an S3 server; `cargo xtask services` starts one and tells the variables")
+        panic!("{name} is not set: this needs a server; `cargo xtask services` starts it and prints the variables")
     })
 }
 

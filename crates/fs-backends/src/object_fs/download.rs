@@ -2,6 +2,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use http::StatusCode;
 use opendal::options::{ReaderOptions, StatOptions};
 use opendal::{ErrorKind, Metadata, Operator};
 use persist::{Error, Meter, Result};
@@ -53,7 +54,7 @@ impl ObjectFs {
                 Err(Error::TooLarge { place: self.location.to_string(), name: path.to_owned(), size, limit })
             }
             Err(Failure::Changed) => Err(Error::failed(&*self.location, "read", path, "it changed while it was read")),
-            Err(Failure::Other(e)) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(Failure::Other(e)) if e.kind() == ErrorKind::NotFound && !is_without_bucket(&e) => Ok(None),
             Err(Failure::Other(e)) if self.means_absent(&e).await => Ok(None),
             Err(Failure::Other(e)) => Err(call.failed(e)),
         }
@@ -105,6 +106,17 @@ impl ObjectFs {
     }
 }
 
+/// Whether an answer means that the bucket is absent, and not only the object, as far as the service says so.
+fn is_without_bucket(error: &opendal::Error) -> bool {
+    ["ContainerNotFound", "NoSuchBucket", "bucket does not exist"].iter().any(|code| error.message().contains(code))
+}
+
+/// Whether a file has no first part, as it is empty. OpenDAL does not tell such answers from others for all services.
+fn is_out_of_range(call: &Call<'_>, error: &opendal::Error) -> bool {
+    let refusal = call.watch.last().and_then(|last| last.refusal);
+    error.kind() == ErrorKind::RangeNotSatisfied || refusal == Some(StatusCode::RANGE_NOT_SATISFIABLE)
+}
+
 /// As [`ask`], from the beginning again when it fails.
 async fn ask_again(
     call: &Call<'_>,
@@ -114,18 +126,24 @@ async fn ask_again(
     etag: Option<&str>,
 ) -> opendal::Result<Answer> {
     for pause in call.pauses() {
-        match ask(operator, path, limit, etag).await {
+        match ask(call, operator, path, limit, etag).await {
             Err(e) if e.is_temporary() => sleep(pause).await,
             done => return done,
         }
     }
-    ask(operator, path, limit, etag).await
+    ask(call, operator, path, limit, etag).await
 }
 
 /// Asks for a file, unless it still has this version.
 ///
 /// This must not be repeated by a layer from where it broke off: the rest could be another file's.
-async fn ask(operator: &Operator, path: &str, limit: u64, etag: Option<&str>) -> opendal::Result<Answer> {
+async fn ask(
+    call: &Call<'_>,
+    operator: &Operator,
+    path: &str,
+    limit: u64,
+    etag: Option<&str>,
+) -> opendal::Result<Answer> {
     let conditional = operator.info().capability().read_with_if_none_match;
     let if_none_match = etag.filter(|_| conditional).map(str::to_owned);
     let is_conditional = if_none_match.is_some();
@@ -133,10 +151,7 @@ async fn ask(operator: &Operator, path: &str, limit: u64, etag: Option<&str>) ->
     // No more than a part: what a service sends in vain keeps it busy.
     let mut stream = operator.reader_options(path, options).await?.into_stream(0..CHUNK as u64).await?;
     let metadata = match stream.metadata().await {
-        // An empty file has no first part.
-        Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::RangeNotSatisfied) => {
-            return Ok(Answer::Unclear);
-        }
+        Err(e) if e.kind() == ErrorKind::Unsupported || is_out_of_range(call, &e) => return Ok(Answer::Unclear),
         Err(e) if e.kind() == ErrorKind::ConditionNotMatch && is_conditional => return Ok(Answer::Cached),
         metadata => metadata?,
     };

@@ -6,7 +6,6 @@ use opendal::{EntryMode, ErrorKind, Metadata, Operator};
 use persist::{Error, FileInfo, Folder, OWN_FOLDER, PersistFs, Result};
 
 use super::ObjectFs;
-use super::cause::describe;
 use super::publish::version;
 
 /// How many files that a listing tells too little of are looked at at the same time.
@@ -22,9 +21,10 @@ impl ObjectFs {
         let call = self.begin("list", shown)?;
         let mut files = match call.run(list(&call.operator, &prefix)).await {
             Ok(files) => files,
-            Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
+            // A service that is asked by our own client has an empty list of what is absent, so its bucket is.
+            Err(e) if e.kind() == ErrorKind::NotFound && !self.notes_sent => Vec::new(),
             Err(e) if e.kind() == ErrorKind::PermissionDenied => {
-                return Err(Error::Forbidden { place: self.location(), source: describe(&e, &self.location).into() });
+                return Err(Error::Forbidden { place: self.location(), source: call.failure(&e).into() });
             }
             Err(e) => return Err(call.failed(e)),
         };

@@ -13,14 +13,15 @@ pub struct RequestOptions {
     /// How often a failed request is repeated. Default 4.
     pub retries: usize,
     /// How long to wait before the first repetition. Each further one waits twice as long, with some jitter. A service
-    /// that asks for more time (`Retry-After`) is given it, up to `timeout`. Default half a second.
+    /// that asks for more time (`Retry-After`) is given it, up to half of `timeout`. Default half a second.
     pub retry_delay: Duration,
     /// How long an operation, such as reading or writing one file, may go without progress, over all repetitions. Then it
     /// is an error. Default 60 seconds.
     ///
     /// Progress is an answer, or 1 KiB that did not travel before: a large file over a slow connection takes as long as
     /// it takes. For the same time after such an error further operations are given 2 seconds and no repetitions, until
-    /// one of them succeeds: so the steps that clean up do not wait again.
+    /// one of them succeeds, and a tenth of a second if another one has just had no answer: so the steps that clean up do
+    /// not wait again.
     pub deadline: Duration,
 }
 

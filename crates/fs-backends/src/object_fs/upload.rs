@@ -137,7 +137,8 @@ async fn fill(
 /// is there.
 async fn close(call: &Call<'_>, path: &str, writer: &mut Writer, size: u64) -> opendal::Result<()> {
     let Err(e) = call.run(writer.close()).await else { return Ok(()) };
-    let is_gone = e.kind() == ErrorKind::NotFound || e.message().contains("NoSuchUpload");
+    let completes = call.watch.last().is_none_or(|last| last.request.starts_with("Complete"));
+    let is_gone = completes && (e.kind() == ErrorKind::NotFound || e.message().contains("NoSuchUpload"));
     let is_there =
         is_gone && call.run(call.operator.stat(path)).await.is_ok_and(|metadata| metadata.content_length() == size);
     if is_there { Ok(()) } else { Err(e) }

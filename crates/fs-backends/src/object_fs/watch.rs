@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -23,8 +23,11 @@ const PROGRESS: u64 = 1 << 10;
 pub(crate) struct Watch {
     began: Instant,
     timeout: Duration,
+    retries: usize,
     /// When there was progress last, in milliseconds after `began`.
     progress: AtomicU64,
+    /// Whether the service has answered.
+    answered: AtomicBool,
     seen: Mutex<Seen>,
 }
 
@@ -32,25 +35,36 @@ pub(crate) struct Watch {
 struct Seen {
     /// How often each request was tried since it last succeeded, and how many bytes of it have been sent at most.
     requests: HashMap<String, (u32, u64)>,
-    /// The request that failed last.
-    failed: Option<Failed>,
+    /// The request that failed last; if none has, the one that ended last, or the first one.
+    last: Option<Shown>,
 }
 
-/// A request that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Failed {
+/// A request as an error shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shown {
+    key: String,
+    failed: bool,
     /// What its service calls it, such as `PutObject`.
     pub(crate) request: &'static str,
     /// How often it was tried in a row.
     pub(crate) tries: u32,
     /// Whether it may succeed at another time.
     pub(crate) is_temporary: bool,
+    /// The status of an answer that refuses it.
+    pub(crate) refusal: Option<StatusCode>,
 }
 
 impl Watch {
-    /// A watch over requests of which each fails when nothing moves for `timeout`.
-    pub(crate) fn new(timeout: Duration) -> Arc<Self> {
-        Arc::new(Self { began: Instant::now(), timeout, progress: AtomicU64::new(0), seen: Mutex::default() })
+    /// A watch over requests of which each fails when nothing moves for `timeout`, and is repeated so often at most.
+    pub(crate) fn new(timeout: Duration, retries: usize) -> Arc<Self> {
+        Arc::new(Self {
+            began: Instant::now(),
+            timeout,
+            retries,
+            progress: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
+            seen: Mutex::default(),
+        })
     }
 
     /// Notes that the operation has come further.
@@ -70,14 +84,28 @@ impl Watch {
         }
     }
 
+    /// Forgets that the service has answered.
+    pub(crate) fn forget_answers(&self) {
+        self.answered.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the service has answered since.
+    pub(crate) fn has_answers(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
     /// How long the operation has been going on.
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// The request that failed last, if one has.
-    pub(crate) fn failed(&self) -> Option<Failed> {
-        self.seen().failed
+    /// The request that an error of the operation is about, if there was any.
+    pub(crate) fn last(&self) -> Option<Shown> {
+        let seen = self.seen();
+        let mut last = seen.last.clone()?;
+        // The last try may not have ended.
+        last.tries = seen.requests.get(&last.key).map_or(last.tries, |(tries, _)| *tries);
+        Some(last)
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -107,7 +135,7 @@ impl Activity {
         let name = request.extensions().get::<ServiceOperation>().map(|operation| operation.0);
         let key = format!("{} {}", request.method(), request.uri());
         watch.seen().requests.entry(key.clone()).or_default().0 += 1;
-        Self(Arc::new(Underway {
+        let activity = Self(Arc::new(Underway {
             watch: Arc::clone(watch),
             request: name,
             key,
@@ -115,7 +143,11 @@ impl Activity {
             sent: AtomicU64::new(0),
             since: AtomicU64::new(0),
             moved: Mutex::new(Instant::now()),
-        }))
+        }));
+        let mut seen = watch.seen();
+        seen.last = seen.last.take().or_else(|| activity.shown());
+        drop(seen);
+        activity
     }
 
     /// Notes that so many bytes of the request's content were sent.
@@ -155,16 +187,36 @@ impl Activity {
     }
 
     fn succeeded(&self) {
-        self.0.watch.seen().requests.remove(&self.0.key);
+        let tries = self.tries();
+        let mut seen = self.0.watch.seen();
+        seen.requests.remove(&self.0.key);
+        if let Some(shown) = self.shown()
+            && seen.last.as_ref().is_none_or(|last| !last.failed || last.key == shown.key)
+        {
+            seen.last = Some(Shown { tries, ..shown });
+        }
+        drop(seen);
         self.0.watch.progress();
     }
 
-    fn failed(&self, is_temporary: bool) {
-        // A request without a name asks for credentials: what it means for the operation shows in that one's error.
-        let Some(request) = self.0.request else { return };
+    /// Notes that the request has failed, whether it may succeed at another time, and with which answer, if there was one.
+    fn failed(&self, is_temporary: bool, refusal: Option<StatusCode>) {
+        let tries = self.tries();
         let mut seen = self.0.watch.seen();
-        let tries = seen.requests.get(&self.0.key).map_or(1, |(tries, _)| *tries);
-        seen.failed = Some(Failed { request, tries, is_temporary });
+        if let Some(shown) = self.shown() {
+            seen.last = Some(Shown { failed: true, tries, is_temporary, refusal, ..shown });
+        }
+    }
+
+    /// A request without a name asks for credentials: what it means for the operation shows in that one's error.
+    fn shown(&self) -> Option<Shown> {
+        let (key, request) = (self.0.key.clone(), self.0.request?);
+        Some(Shown { key, request, tries: 1, failed: false, is_temporary: false, refusal: None })
+    }
+
+    /// How often the request was tried in a row.
+    fn tries(&self) -> u32 {
+        self.0.watch.seen().requests.get(&self.0.key).map_or(1, |(tries, _)| *tries)
     }
 
     /// Returns when nothing has moved for the timeout.
@@ -179,7 +231,7 @@ impl Activity {
     }
 
     fn timed_out(&self) -> Error {
-        self.failed(true);
+        self.failed(true, None);
         let message = format!("nothing moved for {}", in_words(self.0.watch.timeout));
         Error::new(ErrorKind::Unexpected, message).set_temporary()
     }
@@ -210,17 +262,19 @@ impl HttpTransport for Watched {
             fetched = self.inner.fetch(request) => fetched,
             () = activity.stalled(), if is_limited => return Err(activity.timed_out()),
         };
-        let response = fetched.inspect_err(|e| activity.failed(e.is_temporary()))?;
+        let response = fetched.inspect_err(|e| activity.failed(e.is_temporary(), None))?;
         activity.touch();
+        self.watch.answered.store(true, Ordering::Relaxed);
         match response.status() {
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                activity.failed(true);
-                if let Some(wait) = retry_after(response.headers()) {
+                activity.failed(true, Some(status));
+                let is_repeated = activity.tries() as usize <= self.watch.retries;
+                if let Some(wait) = retry_after(response.headers()).filter(|_| is_repeated) {
                     sleep(wait.min(self.watch.timeout / 2)).await;
                 }
             }
             status if status.is_client_error() => {
-                activity.failed(false);
+                activity.failed(false, Some(status));
                 self.watch.progress();
             }
             _ => self.watch.progress(),
@@ -257,7 +311,7 @@ impl Stream for Body {
                 Poll::Ready(Some(Ok(piece)))
             }
             Poll::Ready(Some(Err(e))) => {
-                this.activity.failed(e.is_temporary());
+                this.activity.failed(e.is_temporary(), None);
                 Poll::Ready(Some(Err(e)))
             }
             Poll::Ready(None) => {

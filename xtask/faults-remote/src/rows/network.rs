@@ -1,10 +1,8 @@
-use std::time::Duration;
-
-use fs_backends::ObjectFs;
-use opendal::layers::TimeoutLayer;
+use fs_backends::RequestOptions;
 
 use super::{Plan, Start, survives};
 use crate::proxy::{Fate, Proxy};
+use crate::s3::IMPATIENT;
 use crate::state::{State, commit, described, read};
 use crate::table::Row;
 
@@ -41,12 +39,8 @@ async fn break_at(request: usize, fate: Fate, repeats: bool) -> Option<Result<()
     let (remote, old, new) = Start::Large.make().await;
     let decide = move |seen: &crate::proxy::Request| if seen.number == request { fate.clone() } else { Fate::Pass };
     let proxy = Proxy::start(remote.port(), decide).await;
-    let through = remote.through(proxy.port());
-    let timeout = TimeoutLayer::new().with_timeout(Duration::from_secs(5)).with_io_timeout(Duration::from_secs(5));
-    let place = match repeats {
-        true => through.impatient(),
-        false => ObjectFs::with_own_layers(through.operator().layer(timeout)),
-    };
+    let retries = if repeats { IMPATIENT.retries } else { 0 };
+    let place = remote.through(proxy.port()).place_with(RequestOptions { retries, ..IMPATIENT });
     let told = commit(&place, &new).await;
     if proxy.seen() <= request {
         return None;

@@ -1,17 +1,16 @@
-//! Object stores on a real S3 server.
+//! Object stores on real servers.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod cache;
+mod canned;
+mod children;
 mod contexts;
+mod credentials;
+mod everywhere;
+mod network;
 mod objects;
-
-/// What every place does.
-mod behavior {
-    use faults_remote::s3::Remote;
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(future)
-    }
-
-    persist::persist_fs_behavior!(block_on, async { Remote::new().place() });
-}
+mod privileges;
+mod secrets;
+mod servers;
+mod services;
+mod wire;

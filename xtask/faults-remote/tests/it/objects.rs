@@ -85,7 +85,7 @@ async fn conditions_that_are_refused_are_not_asked_for() {
 #[tokio::test]
 async fn one_of_many_creates_a_file() {
     let remote = Remote::new();
-    for round in 0..10 {
+    for round in 0..5 {
         let path = format!(".colca/{round}.json");
         let mut racing = Vec::new();
         for racer in 0..16 {
@@ -360,7 +360,7 @@ fn unanswered<T: std::fmt::Debug>(done: persist::Result<T>, expected: &str) {
     assert_eq!(*operation, expected, "{error:?}");
     assert!(error.is_retryable(), "{error:?}");
     let cause = source.to_string();
-    assert!(cause.contains("timeout") || cause.contains("no progress"), "{cause}");
+    assert!(cause.contains("nothing moved") || cause.contains("no progress"), "{cause}");
 }
 
 /// Every fourth request is lost one way or another, and nobody notices.
