@@ -75,6 +75,10 @@ fn split(path: &Path) -> Result<(Place, String)> {
     if let Some(uri) = path.to_str().filter(|path| path.contains("://")) {
         let (address, settings) = uri.split_at(uri.find('?').unwrap_or(uri.len()));
         let (folder, name) = address.rsplit_once('/').unwrap_or(("", address));
+        if folder.ends_with('/') {
+            let name = address.to_owned();
+            return Err(persist::Error::InvalidName { name, reason: "it names no file in a location" }.into());
+        }
         return Ok((format!("{folder}{settings}").into_place()?, name.to_owned()));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -120,6 +124,9 @@ mod tests {
     fn a_file_is_named_by_a_path_or_a_uri() {
         check("/data/chat.json", "/data", "chat.json");
         check("file:///data/chat.json", "/data", "chat.json");
+        for none in ["s3://chat.json", "memory://chat.json"] {
+            assert!(split(Path::new(none)).is_err(), "{none}");
+        }
         #[cfg(feature = "s3")]
         check("s3://b/p/chat.json?endpoint=http://h:1", "s3://b/p?endpoint=http://h:1", "chat.json");
     }

@@ -197,7 +197,7 @@ impl AzblobConfig {
             match key.trim() {
                 "AccountName" => self.account = Some(value.to_owned()),
                 "AccountKey" => self.account_key = Some(Secret::new(value)),
-                "SharedAccessSignature" => self.sas_token = Some(Secret::new(value)),
+                "SharedAccessSignature" => self.sas_token = Some(Secret::new(value.trim_start_matches('?'))),
                 "BlobEndpoint" => endpoint = Some(value.to_owned()),
                 "EndpointSuffix" => suffix = value,
                 "DefaultEndpointsProtocol" => protocol = value,

@@ -2,7 +2,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use persist::Digest;
@@ -13,6 +13,9 @@ use crate::blocking::unblock;
 /// The folder of the contents, each named by its digest, and that of what is known of files.
 const CONTENTS: &str = "contents";
 const FILES: &str = "files";
+
+/// For how long it stays known which version of a file was seen, if nobody asks for it.
+const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A folder on a local disk that keeps what was read from object stores: contents by their digests, and for each file
 /// which version of it has which content.
@@ -89,8 +92,9 @@ impl DiskCache {
     }
 
     fn read(&self, note: &Path) -> io::Result<Cached> {
-        let note = fs::read_to_string(note)?;
-        let (digest, etag) = note.split_once('\n').ok_or(io::ErrorKind::InvalidData)?;
+        let text = fs::read_to_string(note)?;
+        touch(note);
+        let (digest, etag) = text.split_once('\n').ok_or(io::ErrorKind::InvalidData)?;
         let digest: Digest = digest.parse().map_err(|_| io::ErrorKind::InvalidData)?;
         let path = self.content(&digest.to_string());
         let bytes = Bytes::from(fs::read(&path)?);
@@ -98,8 +102,7 @@ impl DiskCache {
             fs::remove_file(path)?;
             return Err(io::ErrorKind::InvalidData.into());
         }
-        // So that what is used stays.
-        let _ = File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
+        touch(&path);
         Ok(Cached { etag: etag.to_owned(), size: bytes.len() as u64, bytes })
     }
 
@@ -112,16 +115,18 @@ impl DiskCache {
         }
         let digest = Digest::of(bytes).to_string();
         let content = self.content(&digest);
-        if !content.exists() {
-            self.place(&content, bytes)?;
+        match content.exists() {
+            true => touch(&content),
+            false => self.write_whole(&content, bytes)?,
         }
-        self.place(note, format!("{digest}\n{etag}").as_bytes())?;
+        self.write_whole(note, format!("{digest}\n{etag}").as_bytes())?;
         self.shrink()
     }
 
     /// Writes a file that others see whole or not at all.
-    fn place(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = NamedTempFile::new_in(&self.0.root)?;
+    fn write_whole(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        // Among the contents, so that one that a killed process leaves there is counted and deleted as they are.
+        let mut file = NamedTempFile::new_in(self.0.root.join(CONTENTS))?;
         file.write_all(bytes)?;
         file.persist(path).map(|_| ()).map_err(|e| e.error)
     }
@@ -143,11 +148,30 @@ impl DiskCache {
             if bytes <= self.0.bytes_max {
                 break;
             }
-            let _ = fs::remove_file(path);
-            bytes -= size;
+            if fs::remove_file(path).is_ok() {
+                bytes -= size;
+            }
+        }
+        self.forget_old_files()
+    }
+
+    /// Deletes what is known of files that nobody has asked for in a month: staged ones never come again.
+    fn forget_old_files(&self) -> io::Result<()> {
+        for entry in fs::read_dir(self.0.root.join(FILES))? {
+            if let Ok(entry) = entry
+                && let Ok(modified) = entry.metadata().and_then(|info| info.modified())
+                && modified.elapsed().is_ok_and(|age| age > FORGOTTEN)
+            {
+                let _ = fs::remove_file(entry.path());
+            }
         }
         Ok(())
     }
+}
+
+/// Marks a file as used now, so that it stays.
+fn touch(path: &Path) {
+    let _ = File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
 }
 
 #[cfg(unix)]
@@ -164,7 +188,6 @@ fn make_private(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::thread;
-    use std::time::Duration;
 
     use pollster::block_on;
 
@@ -192,8 +215,13 @@ mod tests {
         check(&cache, "a", Some(("\"1\"", "same")));
         check(&cache, "b", Some(("\"2\"", "same")));
         assert_eq!(fs::read_dir(cache.root().join(CONTENTS)).unwrap().count(), 1);
+        let note = cache.note(LOCATION, "b").unwrap();
+        let long_ago = SystemTime::now() - 2 * FORGOTTEN;
+        File::options().append(true).open(&note).unwrap().set_modified(long_ago).unwrap();
         keep(&cache, "a", "\"3\"", "other");
         check(&cache, "a", Some(("\"3\"", "other")));
+        check(&cache, "b", None);
+        assert!(!note.exists(), "nobody has asked for it in a month");
         assert!(block_on(cache.find("http://other/bucket/prefix", "a")).is_none());
     }
 

@@ -58,13 +58,15 @@ pub enum Error {
         known: Vec<&'static str>,
     },
     /// A URI with a secret in it. URIs end up in logs and lists of processes.
-    #[error("'{uri}' has the secret '{setting}' in it, which others could read there; {}", instead(variable))]
+    #[error(
+        "'{uri}' has the secret '{setting}' in it, which others could read there; set the environment variable {variable}, or give it to the config in code"
+    )]
     SecretInUri {
         /// The URI, without its settings.
         uri: String,
         /// The setting.
         setting: String,
-        /// The environment variable to use instead; empty if there is none.
+        /// The environment variable to use instead.
         variable: &'static str,
     },
     /// A setting with a value that cannot be used.
@@ -94,10 +96,3 @@ pub enum Error {
 
 /// The schemes that locations may have.
 const SCHEMES: &str = "file://, memory://, s3://, r2://, gs:// and az:// (or abfs://)";
-
-fn instead(variable: &str) -> String {
-    match variable {
-        "" => "give it to the config in code".to_owned(),
-        variable => format!("set the environment variable {variable}, or give it to the config in code"),
-    }
-}

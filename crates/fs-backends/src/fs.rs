@@ -45,7 +45,12 @@ impl FsConfig {
         };
         let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if !matches!(host, "" | "localhost") {
-            return Err(Error::ForeignHost { uri: uri.to_owned(), host: host.to_owned() });
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host).to_owned();
+            return Err(Error::ForeignHost { uri: Uri::parse(uri)?.address(), host });
+        }
+        if path.contains('?') {
+            let problem = "a folder has no settings; if its name has a '?' in it, give the path without 'file://'";
+            return Err(Uri::parse(uri)?.invalid(problem));
         }
         self.root = path.into();
         Ok(self)

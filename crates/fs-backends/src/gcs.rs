@@ -10,7 +10,7 @@ use crate::{ObjectFs, Result};
 const SERVICE: Service = Service {
     name: "Google Cloud Storage",
     settings: &["anonymous", "credentials", "endpoint", "metadata_service"],
-    secrets: &[("token", ""), ("credential", "GOOGLE_APPLICATION_CREDENTIALS")],
+    secrets: &[("token", "GOOGLE_APPLICATION_CREDENTIALS"), ("credential", "GOOGLE_APPLICATION_CREDENTIALS")],
 };
 
 /// Google Cloud Storage.
@@ -43,11 +43,11 @@ impl GcsConfig {
         Self { bucket: bucket.into(), ..Self::default() }
     }
 
-    /// The settings that the environment has now. What is not there is looked for again when the location is made.
+    /// The settings that the environment has now. An emulator, and what is not there, are looked for when the location is
+    /// made.
     pub fn from_env() -> Self {
         let environment = Environment::Process;
-        let (endpoint, anonymous) = (emulator(&environment), emulator(&environment).is_some());
-        Self { endpoint, anonymous, credentials: credentials(&environment), ..Self::default() }
+        Self { credentials: credentials(&environment), ..Self::default() }
     }
 
     /// Sets what `gs://bucket/prefix?setting=value` says. The settings are `anonymous`, `credentials` (the file that

@@ -67,7 +67,9 @@ impl HttpClient {
     ) -> Result<Self, String> {
         let client = Client::builder()
             .connect_timeout(options.connect_timeout)
-            .redirect(redirect::Policy::limited(5))
+            // A signature is for one host, and what comes with it is for no other.
+            .redirect(redirect::Policy::none())
+            .referer(false)
             .use_preconfigured_tls(tls(speaks_tls).map_err(|e| e.to_string())?)
             .build()
             .map_err(|e| e.to_string())?;
@@ -172,11 +174,12 @@ fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
 fn tls(speaks_tls: bool) -> std::result::Result<ClientConfig, rustls::Error> {
     let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(ring::default_provider()));
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    // Without TLS no certificate is looked at, and the system may have none.
-    Ok(match speaks_tls {
-        true => builder.with_platform_verifier()?.with_no_client_auth(),
-        false => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
-    })
+    match builder.clone().with_platform_verifier() {
+        Ok(verified) => Ok(verified.with_no_client_auth()),
+        Err(e) if speaks_tls => Err(e),
+        // The service is asked without TLS, and the system may have no certificates. Who gives credentials may need them.
+        Err(_) => Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()),
+    }
 }
 
 /// The content of a request, which notes how much of it was sent.

@@ -94,8 +94,11 @@ impl ObjectFs {
         Self::with_requests(operator, RequestOptions::default())
     }
 
-    /// As [`new`](Self::new), with other time limits and repetitions. The time to connect is the operator's matter.
+    /// As [`new`](Self::new), with other time limits and repetitions. The time to connect is the operator's matter. How far
+    /// its client has come with sending a part of a file is not seen here: a part that takes longer than three times
+    /// `timeout`, or than `deadline`, fails. The configs of services have a client of our own and no such limit.
     pub fn with_requests(operator: Operator, requests: RequestOptions) -> Self {
+        let requests = requests.bounded();
         let with_content = requests.timeout * PATIENCE_WITH_CONTENT;
         // Retries go around it: the other way round it would cut off the state that they restore.
         let limit = TimeoutLayer::new().with_timeout(requests.timeout).with_io_timeout(with_content);
@@ -136,7 +139,7 @@ impl ObjectFs {
         Self {
             repeats: false,
             notes_sent: true,
-            requests: shared.requests,
+            requests: shared.requests.bounded(),
             location: location.into(),
             identity: identity.into(),
             cache: shared.cache.clone(),
@@ -151,12 +154,12 @@ impl ObjectFs {
     }
 }
 
-/// Whether the operator has OpenDAL's layer that repeats requests. Nothing else tells its layers.
+/// Whether the operator has OpenDAL's layer that repeats requests. There is no other way to see its layers.
 fn repeats(operator: &Operator) -> bool {
     format!("{operator:?}").contains("Retry")
 }
 
-/// The address that an operator's requests go to, if the service shows it. Nothing else tells it.
+/// The address that an operator's requests go to, if the service shows it. There is no other way to see it.
 fn endpoint(operator: &Operator) -> Option<String> {
     let shown = format!("{:?}", operator.base_service());
     let (_, rest) = shown.split_once("endpoint: \"")?;
@@ -196,8 +199,8 @@ impl PersistFs for ObjectFs {
     /// One request for a file of up to 8 MiB. The rest of a larger one is fetched in parts, each on the condition that the
     /// file is still the same.
     ///
-    /// A service that may not be listed does not tell what is absent: it forbids to read it. Once something was read
-    /// here, that is taken for absence.
+    /// A service that may not be listed forbids to read what is absent, too. Once something was read here, that is taken for
+    /// absence.
     async fn read(&self, path: &str, limit: u64) -> Result<Option<Bytes>> {
         self.read_with(path, limit, &Meter::default()).await
     }
@@ -218,7 +221,7 @@ impl PersistFs for ObjectFs {
     }
 
     /// A request that is repeated because its answer was lost finds what it has made itself: `false` means that the
-    /// file is there, and the content tells whose it is.
+    /// file is there, and its content shows whose it is.
     async fn create(&self, path: &str, content: Bytes, _: Durability) -> Result<bool> {
         check_own_path(path)?;
         let call = self.begin("create", path)?;

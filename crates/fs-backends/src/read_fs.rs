@@ -39,7 +39,7 @@ pub trait ReadFs: Debug + Send + Sync + 'static {
     async fn read_file(&self, name: &Path) -> Result<Bytes>;
 }
 
-/// What a folder of documents can be made of: a path, a URI as a string, or such a folder itself.
+/// What a folder of documents can be made of: a path, a URI as a string, the config of a service, or such a folder itself.
 ///
 /// Strings without `://` are paths; URIs are `file:///path` and those of the services that are compiled in, as with
 /// [`IntoPlace`](crate::IntoPlace).
@@ -64,6 +64,7 @@ impl IntoReadFs for &str {
             Some("gs" | "gcs") => Ok(Arc::new(crate::GcsConfig::from_uri(self)?.connect()?)),
             #[cfg(feature = "azblob")]
             Some("az" | "azblob" | "abfs" | "abfss") => Ok(Arc::new(crate::AzblobConfig::from_uri(self)?.connect()?)),
+            Some("memory") => Err(Uri::parse(self)?.invalid("it holds no documents: MemoryFiles are files in memory")),
             Some(_) => Err(no_service(&Uri::parse(self)?)),
         }
     }

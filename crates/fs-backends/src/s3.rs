@@ -78,13 +78,12 @@ impl S3Config {
         Self { bucket: bucket.into(), ..Self::default() }
     }
 
-    /// The settings that the environment has now. What is not there is looked for again when the location is made.
+    /// The settings that the environment has now. Keys, and what is not there, are looked for when the location is made.
     pub fn from_env() -> Self {
         let mut config = Self::default();
         let environment = Environment::Process;
         config.region = environment.first(&REGION);
         config.endpoint = environment.first(&ENDPOINT);
-        config.keys = keys(&environment);
         config
     }
 
@@ -247,7 +246,7 @@ impl S3Config {
         let region = region.unwrap_or_else(|| "us-east-1".to_owned());
         let given = self.endpoint.clone().or_else(|| environment.first(&ENDPOINT)).or(profile.endpoint);
         let given = given.map(|endpoint| check_endpoint(&SERVICE, &endpoint)).transpose()?;
-        let is_amazon = given.is_none();
+        let is_amazon = given.as_deref().is_none_or(is_amazon);
         let endpoint = given.clone().unwrap_or_else(|| amazon(&region));
         let mut builder = S3::default().bucket(&self.bucket).root(&prefix).region(&region).endpoint(&endpoint);
         let in_host = self.virtual_host_style.unwrap_or(is_amazon && !self.bucket.contains('.'));
@@ -316,6 +315,12 @@ fn amazon(region: &str) -> String {
     }
 }
 
+/// Whether an endpoint is one of Amazon's regions, at all of which a bucket's name is the same.
+fn is_amazon(endpoint: &str) -> bool {
+    let host = endpoint.strip_prefix("https://").unwrap_or_default();
+    host.starts_with("s3") && (host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"))
+}
+
 /// What the shared config file says of a profile, besides its keys.
 #[derive(Default)]
 struct Profile {
@@ -370,6 +375,8 @@ mod tests {
         check(S3Config::new("b"), &nothing, "s3://b", "https://s3.amazonaws.com/b/");
         let other = S3Config::new("b").region("eu-west-1");
         check(other, &nothing, "s3://b", "https://s3.amazonaws.com/b/");
+        let named = "s3://b?endpoint=https://s3.eu-west-1.amazonaws.com";
+        check(S3Config::from_uri(named).unwrap(), &nothing, named, "https://s3.amazonaws.com/b/");
     }
 
     #[test]

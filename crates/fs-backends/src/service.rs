@@ -56,14 +56,16 @@ impl Service {
         shared: &mut Shared,
         mut set: impl FnMut(&str, &str) -> Result<(), String>,
     ) -> Result<()> {
-        if uri.name.contains('@') {
+        if uri.has_user() {
             return Err(Error::SecretInUri {
                 uri: uri.address(),
-                setting: "user or password before '@'".to_owned(),
+                setting: "user or password".to_owned(),
                 variable: self.secrets.first().map_or("", |(_, variable)| variable),
             });
         }
-        for (setting, value) in &uri.settings {
+        let (bound, settings): (Vec<_>, Vec<_>) = uri.settings.iter().partition(|(key, _)| key == "cache_bytes");
+        // The bound is of the cache, wherever in the URI that stands.
+        for (setting, value) in settings.into_iter().chain(bound) {
             if let Some((_, variable)) = self.secrets.iter().find(|(secret, _)| secret == setting) {
                 return Err(Error::SecretInUri { uri: uri.address(), setting: setting.clone(), variable });
             }
@@ -145,7 +147,7 @@ impl Address<'_> {
         }
     }
 
-    /// What tells the location from all others, the same for all handles on it.
+    /// What is different for every location, and the same for all handles on it.
     fn identity(&self) -> String {
         format!("{}/{}/{}", self.authority, self.bucket, self.prefix)
     }
@@ -157,17 +159,13 @@ impl Shared {
         let Self { requests, cache, .. } = self;
         let done = match setting {
             "cache" => {
-                let bytes = cache.as_ref().map(DiskCache::bytes);
-                let new = DiskCache::new(PathBuf::from(value));
-                *cache = Some(bytes.map_or(new.clone(), |bytes| new.max_bytes(bytes)));
+                *cache = Some(DiskCache::new(PathBuf::from(value)));
                 Ok(())
             }
-            "cache_bytes" => number(value).and_then(|bytes| match cache.take() {
-                Some(old) => {
-                    *cache = Some(old.max_bytes(bytes));
-                    Ok(())
-                }
-                None => Err("it comes after 'cache', which names the folder".to_owned()),
+            "cache_bytes" => number(value).and_then(|bytes| {
+                let unbounded = cache.take().ok_or("there is no 'cache', which names the folder")?;
+                *cache = Some(unbounded.max_bytes(bytes));
+                Ok(())
             }),
             "connect_timeout_s" => seconds(value).map(|time| requests.connect_timeout = time),
             "deadline_s" => seconds(value).map(|time| requests.deadline = time),
@@ -280,6 +278,12 @@ macro_rules! shared_settings {
             pub fn environment(mut self, reads: bool) -> Self {
                 self.shared.reads_environment = reads;
                 self
+            }
+        }
+
+        impl crate::IntoReadFs for $config {
+            fn into_read_fs(self) -> crate::Result<std::sync::Arc<dyn crate::ReadFs>> {
+                Ok(std::sync::Arc::new(self.connect()?))
             }
         }
 

@@ -33,9 +33,18 @@ impl Uri {
     /// The URI without its settings, among which a secret could be.
     pub(crate) fn address(&self) -> String {
         let Self { scheme, name, path, .. } = self;
-        // A name with '@' in it may begin with a user and a password.
-        let name = name.rsplit_once('@').map_or(name.as_str(), |(_, host)| host);
-        format!("{scheme}://{name}/{path}").trim_end_matches('/').to_owned()
+        // A user and a password come before '@', and a password may have slashes in it.
+        let address = format!("{name}/{path}");
+        let address = match self.has_user() {
+            true => address.rsplit_once('@').map_or("…", |(_, rest)| rest),
+            false => &address,
+        };
+        format!("{scheme}://{address}").trim_end_matches('/').to_owned()
+    }
+
+    /// Whether there is a user or a password in it. No bucket, container or account has a colon in its name.
+    pub(crate) fn has_user(&self) -> bool {
+        self.name.contains([':', '@'])
     }
 
     /// An error about this URI.
@@ -70,5 +79,9 @@ mod tests {
     fn an_address_shows_no_secrets() {
         let uri = Uri::parse("s3://key:sesame@bucket/p?secret_access_key=sesame").unwrap();
         assert_eq!(uri.address(), "s3://bucket/p");
+        let slashes = Uri::parse("s3://key:se/same@bucket/p").unwrap();
+        assert!(slashes.has_user());
+        assert_eq!(slashes.address(), "s3://bucket/p");
+        assert_eq!(Uri::parse("s3://key:sesame").unwrap().address(), "s3://…");
     }
 }

@@ -63,7 +63,7 @@ impl MemoryFs {
         Self { name: None, abilities, state: Arc::default() }
     }
 
-    /// The same files under a name, by which messages call the location. Names tell no locations apart: the files do.
+    /// The same files under a name, by which messages call the location. Two locations of one name are two locations still.
     #[must_use]
     pub fn named(self, name: impl Into<Arc<str>>) -> Self {
         Self { name: Some(name.into()), ..self }

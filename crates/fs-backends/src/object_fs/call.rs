@@ -76,6 +76,8 @@ impl ObjectFs {
 impl Call<'_> {
     /// Waits for requests of this operation until they are done, or the deadline.
     pub(super) async fn run<T>(&self, requests: impl Future<Output = opendal::Result<T>>) -> opendal::Result<T> {
+        // What was done here before is no silence of the service.
+        self.watch.progress();
         self.watch.forget_answers();
         let done = tokio::select! {
             done = requests => done,

@@ -75,6 +75,13 @@ const CREDENTIALS: [(&str, &str); 3] = [
     ("az://", "no credentials were found: set AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN"),
 ];
 
+/// Whether an answer says that the credentials are wrong, and not that they do not allow something.
+pub(super) fn is_about_credentials(answer: &str) -> bool {
+    ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "RequestTimeTooSkewed"]
+        .iter()
+        .any(|code| answer.contains(code))
+}
+
 /// What helps, by what a service calls the error, else by OpenDAL's kind.
 fn advice(kind: ErrorKind, text: &str, location: &str) -> &'static str {
     if text.contains("signing credential") {

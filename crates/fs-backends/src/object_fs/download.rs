@@ -9,7 +9,9 @@ use persist::{Error, Meter, Result};
 use tokio::time::sleep;
 
 use super::call::Call;
+use super::cause::is_about_credentials;
 use super::{CHUNK, CONCURRENT, ObjectFs};
+use crate::disk_cache::Cached;
 
 /// What a request for a file brought.
 enum Answer {
@@ -53,7 +55,7 @@ impl ObjectFs {
             Err(Failure::TooLarge(size)) => {
                 Err(Error::TooLarge { place: self.location.to_string(), name: path.to_owned(), size, limit })
             }
-            Err(Failure::Changed) => Err(Error::failed(&*self.location, "read", path, "it changed while it was read")),
+            Err(Failure::Changed) => Err(Error::Superseded { place: self.location.to_string() }),
             Err(Failure::Other(e)) if e.kind() == ErrorKind::NotFound && !is_without_bucket(&e) => Ok(None),
             Err(Failure::Other(e)) if self.means_absent(&e).await => Ok(None),
             Err(Failure::Other(e)) => Err(call.failed(e)),
@@ -63,6 +65,7 @@ impl ObjectFs {
     /// Whether being forbidden to read something is how this location says that it is absent.
     async fn means_absent(&self, error: &opendal::Error) -> bool {
         error.kind() == ErrorKind::PermissionDenied
+            && !is_about_credentials(error.message())
             && self.known.readable.load(Ordering::Relaxed)
             && !self.may_list().await
     }
@@ -73,31 +76,34 @@ impl ObjectFs {
             Some(cache) => cache.find(&self.identity, path).await,
             None => None,
         };
+        let etag = cached.as_ref().map(|cached| cached.etag.as_str());
         let answer = match &call.once {
-            Some(once) => {
-                let etag = cached.as_ref().map(|cached| cached.etag.as_str());
-                call.run(ask_again(call, once, path, limit, etag)).await?
-            }
+            Some(once) => call.run(ask_again(call, once, path, limit, etag)).await?,
             None => Answer::Unclear,
         };
-        let (bytes, etag) = match answer {
-            Answer::TooLarge(size) => return Err(Failure::TooLarge(size)),
+        let answer = match answer {
+            Answer::Unclear => in_parts(call, path, limit, etag, meter).await?,
             Answer::Whole(bytes, etag) => {
                 meter.add(bytes.len() as u64);
-                (bytes, etag)
+                Answer::Whole(bytes, etag)
             }
             Answer::Begun(first, metadata) => {
                 let etag = metadata.etag().map(str::to_owned);
-                (call.run(rest(call, path, first, &metadata, meter)).await?, etag)
+                Answer::Whole(call.run(rest(call, path, first, &metadata, meter)).await?, etag)
             }
-            Answer::Unclear => in_parts(call, path, limit, meter).await?,
-            Answer::Cached => match cached.as_ref().filter(|cached| cached.size <= limit) {
-                Some(cached) => {
-                    meter.add(cached.size);
-                    return Ok(cached.bytes.clone());
-                }
-                None => return Err(Failure::TooLarge(cached.map_or(0, |cached| cached.size))),
-            },
+            done => done,
+        };
+        let (bytes, etag) = match (answer, cached) {
+            (Answer::Whole(bytes, etag), _) => (bytes, etag),
+            (Answer::Cached, Some(cached)) if cached.size <= limit => {
+                meter.add(cached.size);
+                return Ok(cached.bytes);
+            }
+            (Answer::Cached, Some(Cached { size, .. })) | (Answer::TooLarge(size), _) => {
+                return Err(Failure::TooLarge(size));
+            }
+            // Nothing else is left of what a service may answer.
+            _ => return Err(Failure::Changed),
         };
         if let (Some(cache), Some(etag)) = (&self.cache, etag) {
             cache.keep(&self.identity, path, &etag, &bytes).await;
@@ -218,12 +224,22 @@ async fn append(
     }
 }
 
-/// Reads a file of any size, several parts at a time, and looks before and after whether it is the same.
-async fn in_parts(call: &Call<'_>, path: &str, limit: u64, meter: &Meter) -> Result<(Bytes, Option<String>), Failure> {
+/// Reads a file of any size, several parts at a time, unless it still has this version; looks before and after whether it
+/// is the same.
+async fn in_parts(
+    call: &Call<'_>,
+    path: &str,
+    limit: u64,
+    etag: Option<&str>,
+    meter: &Meter,
+) -> Result<Answer, Failure> {
     let before = call.run(call.operator.stat(path)).await?;
     let size = before.content_length();
     if size > limit {
-        return Err(Failure::TooLarge(size));
+        return Ok(Answer::TooLarge(size));
+    }
+    if etag.is_some() && etag == before.etag() {
+        return Ok(Answer::Cached);
     }
     let if_match = match call.operator.info().capability().read_with_if_match {
         true => before.etag().map(str::to_owned),
@@ -234,7 +250,7 @@ async fn in_parts(call: &Call<'_>, path: &str, limit: u64, meter: &Meter) -> Res
     call.run(append(call, path, &mut whole, size, if_match, meter)).await?;
     let same = conditional || same(&before, &call.run(call.operator.stat_options(path, StatOptions::default())).await?);
     match same {
-        true => Ok((whole.into(), before.etag().map(str::to_owned))),
+        true => Ok(Answer::Whole(whole.into(), before.etag().map(str::to_owned))),
         false => Err(Failure::Changed),
     }
 }

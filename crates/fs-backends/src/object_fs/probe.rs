@@ -42,7 +42,7 @@ impl ObjectFs {
         let capability = operator.info().capability();
         let create = |path| self.create(path, "probe".into(), Durability::Full);
         let (first, other) = join(create(one), create(two)).await;
-        // An answer that was lost is no reason to distrust the place: what counts is that it is refused now.
+        // An answer that was lost is no reason to distrust the location: what counts is that it is refused now.
         let _ = (first?, other?);
         let create = capability.write_with_if_not_exists && !create(one).await?;
         let copied = async |condition| call.run(copy(operator, two, one, condition)).await;

@@ -1,4 +1,5 @@
-use opendal::options::{CopyOptions, DeleteOptions, WriteOptions};
+use futures_util::TryStreamExt;
+use opendal::options::{CopyOptions, DeleteOptions, ReaderOptions, WriteOptions};
 use opendal::{ErrorKind, Metadata, Operator};
 use persist::{Expected, Publication, Result};
 
@@ -122,10 +123,40 @@ pub(super) async fn copy(operator: &Operator, from: &str, to: &str, condition: C
             CopyOptions { if_match, if_version_match, if_not_exists, chunk, concurrent, ..CopyOptions::default() };
         operator.copy_options(from, to, options).await?;
     } else {
+        if operator.info().capability().write_can_multi {
+            return detour(operator, from, to, if_match, if_not_exists).await;
+        }
         let content = operator.read(from).await?;
-        let (chunk, concurrent) = (Some(CHUNK), CONCURRENT_SENT);
-        let options = WriteOptions { if_match, if_not_exists, chunk, concurrent, ..WriteOptions::default() };
+        let options = WriteOptions { if_match, if_not_exists, ..WriteOptions::default() };
         operator.write_options(to, content, options).await?;
+    }
+    Ok(())
+}
+
+/// Fetches an object and writes it under another name, a few parts at a time.
+async fn detour(
+    operator: &Operator,
+    from: &str,
+    to: &str,
+    if_match: Option<String>,
+    if_not_exists: bool,
+) -> opendal::Result<()> {
+    let size = operator.stat(from).await?.content_length();
+    let options = ReaderOptions { chunk: Some(CHUNK), concurrent: CONCURRENT_SENT, ..ReaderOptions::default() };
+    let mut content = operator.reader_options(from, options).await?.into_stream(0..size).await?;
+    let (chunk, concurrent) = (Some(CHUNK), CONCURRENT_SENT);
+    let options = WriteOptions { if_match, if_not_exists, chunk, concurrent, ..WriteOptions::default() };
+    let mut writer = operator.writer_options(to, options).await?;
+    let written = async {
+        while let Some(piece) = content.try_next().await? {
+            writer.write(piece).await?;
+        }
+        writer.close().await
+    };
+    if let Err(e) = written.await {
+        // What cannot be aborted is litter, not damage.
+        let _ = writer.abort().await;
+        return Err(e);
     }
     Ok(())
 }

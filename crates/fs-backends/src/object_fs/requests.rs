@@ -36,3 +36,28 @@ impl Default for RequestOptions {
         }
     }
 }
+
+/// What is as good as for ever. Longer times cannot be added to a moment.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl RequestOptions {
+    /// The same, with no time that cannot be added to a moment.
+    pub(super) fn bounded(self) -> Self {
+        let Self { connect_timeout, timeout, retries, retry_delay, deadline } = self;
+        let [connect_timeout, timeout, retry_delay, deadline] =
+            [connect_timeout, timeout, retry_delay, deadline].map(|time| time.min(LONGEST));
+        Self { connect_timeout, timeout, retries, retry_delay, deadline }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_without_end_can_be_used() {
+        let endless = RequestOptions { timeout: Duration::MAX, deadline: Duration::MAX, ..RequestOptions::default() };
+        let RequestOptions { timeout, deadline, .. } = endless.bounded();
+        assert!(std::time::Instant::now().checked_add(timeout + deadline).is_some());
+    }
+}
