@@ -3,6 +3,7 @@ mod cause;
 mod documents;
 mod download;
 mod list;
+mod outage;
 mod probe;
 mod publish;
 mod requests;
@@ -10,8 +11,8 @@ mod upload;
 mod watch;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -27,7 +28,7 @@ use tokio::sync::OnceCell;
 use crate::DiskCache;
 #[cfg(feature = "http")]
 use crate::service::Shared;
-use call::Outage;
+use outage::Outage;
 use probe::Conditions;
 
 pub use requests::RequestOptions;
@@ -81,8 +82,7 @@ struct Known {
     conditions: OnceCell<Conditions>,
     /// Whether something was read there, so that the credentials allow to read.
     readable: AtomicBool,
-    /// Whether the service was out of order, and has done nothing since.
-    outage: Mutex<Option<Outage>>,
+    outage: Outage,
 }
 
 impl ObjectFs {

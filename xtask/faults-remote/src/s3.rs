@@ -29,7 +29,7 @@ pub enum Account {
 pub const IMPATIENT: RequestOptions = RequestOptions {
     connect_timeout: Duration::from_secs(1),
     timeout: Duration::from_secs(1),
-    retries: 3,
+    retries: 5,
     retry_delay: Duration::from_millis(20),
     deadline: Duration::from_secs(6),
 };

@@ -1,30 +1,16 @@
 //! An operation on a location: requests that are repeated and watched, with one deadline over all of them.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use opendal::layers::RetryLayer;
 use opendal::{ErrorKind, HttpTransporter, Operator};
 use persist::{Error, RequestFailure, Result};
 use tokio::runtime::Handle;
-use tokio::time::Instant;
 
 use super::cause::describe;
 use super::watch::{Watch, Watched, in_words};
-use super::{Known, ObjectFs, RequestOptions};
-
-/// The deadlines of an operation while the service seems to be out of order: of the first one, and of one right after
-/// another that had no answer.
-const SUSPICIOUS: Duration = Duration::from_secs(2);
-const HOPELESS: Duration = Duration::from_millis(100);
-
-/// A service that was out of order, and has done nothing since.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Outage {
-    since: Instant,
-    /// When an operation that was begun meanwhile had no answer last.
-    silent: Option<Instant>,
-}
+use super::{ObjectFs, RequestOptions};
 
 /// An operation under way.
 pub(super) struct Call<'a> {
@@ -39,6 +25,8 @@ pub(super) struct Call<'a> {
     pub(super) watch: Arc<Watch>,
     retries: usize,
     deadline: Duration,
+    /// Whether it has less than all its time, as the service seems to be out of order.
+    hurried: bool,
 }
 
 impl ObjectFs {
@@ -54,7 +42,8 @@ impl ObjectFs {
             return Err(Error::failed(&*self.location, operation, path, problem));
         }
         let RequestOptions { timeout, retries, retry_delay, deadline, .. } = self.requests;
-        let (retries, deadline) = match self.known.patience(deadline) {
+        let patience = self.known.outage.patience(deadline);
+        let (retries, deadline) = match patience {
             Some(patience) => (0, patience.min(deadline)),
             None => (retries, deadline),
         };
@@ -69,7 +58,8 @@ impl ObjectFs {
             true => (once, None),
             false => (once.clone().layer(retry.with_notify(|_: opendal::layers::RetryEvent<'_>| {})), Some(once)),
         };
-        Ok(Call { fs: self, operation, path, operator, once, watch, retries, deadline })
+        let hurried = patience.is_some();
+        Ok(Call { fs: self, operation, path, operator, once, watch, retries, deadline, hurried })
     }
 }
 
@@ -86,11 +76,12 @@ impl Call<'_> {
                 Err(opendal::Error::new(ErrorKind::Unexpected, message).set_temporary())
             }
         };
-        let is_silent = self.watch.last().is_none_or(|last| last.refusal.is_none());
+        let (outage, last) = (&self.fs.known.outage, self.watch.last());
+        let is_silent = last.as_ref().is_none_or(|last| last.refusal.is_none());
         match &done {
-            Err(e) if self.is_retryable(e) => self.fs.known.note_failure(is_silent, self.fs.requests.deadline),
-            // What needed no request says nothing about the service.
-            _ if self.watch.has_answers() => *self.fs.known.outage() = None,
+            Err(e) if self.is_retryable(e) => outage.note_failure(self.hurried, is_silent),
+            // What needed no request says nothing about a service that has requests.
+            _ if last.is_none() || self.watch.has_answers() => outage.end(),
             _ => {}
         }
         done
@@ -125,58 +116,5 @@ impl Call<'_> {
     /// those that it did not repeat.
     fn is_retryable(&self, error: &opendal::Error) -> bool {
         error.is_temporary() || error.is_persistent() && self.watch.last().is_some_and(|last| last.is_temporary)
-    }
-}
-
-impl Known {
-    fn outage(&self) -> MutexGuard<'_, Option<Outage>> {
-        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How long an operation may go without progress, if the service was out of order less than `pause` ago, and has done
-    /// nothing since.
-    fn patience(&self, pause: Duration) -> Option<Duration> {
-        let outage = self.outage().filter(|outage| outage.since.elapsed() < pause)?;
-        Some(outage.silent.map_or(SUSPICIOUS, |silent| silent.elapsed().clamp(HOPELESS, SUSPICIOUS)))
-    }
-
-    /// Notes that an operation failed because the service was out of order, and whether for want of an answer.
-    fn note_failure(&self, is_silent: bool, pause: Duration) {
-        let mut outage = self.outage();
-        let now = Instant::now();
-        *outage = Some(match *outage {
-            Some(Outage { since, .. }) if since.elapsed() < pause => Outage { since, silent: is_silent.then_some(now) },
-            _ => Outage { since: now, silent: None },
-        });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn operations_at_a_service_that_is_out_of_order_are_given_less_time() {
-        const PAUSE: Duration = Duration::from_secs(60);
-        let known = Known::default();
-        let check = |seconds: Option<f64>| assert_eq!(known.patience(PAUSE).map(|time| time.as_secs_f64()), seconds);
-        let later = async |seconds| tokio::time::sleep(Duration::from_secs(seconds)).await;
-        check(None);
-        known.note_failure(true, PAUSE);
-        check(Some(2.0));
-        known.note_failure(true, PAUSE);
-        check(Some(0.1));
-        later(1).await;
-        check(Some(1.0));
-        later(10).await;
-        check(Some(2.0));
-        known.note_failure(false, PAUSE);
-        check(Some(2.0));
-        later(50).await;
-        check(None);
-        known.note_failure(true, PAUSE);
-        check(Some(2.0));
-        *known.outage() = None;
-        check(None);
     }
 }

@@ -20,8 +20,8 @@ pub struct RequestOptions {
     ///
     /// Progress is an answer, or 1 KiB that did not travel before: a large file over a slow connection takes as long as
     /// it takes. For the same time after such an error further operations are given 2 seconds and no repetitions, until
-    /// one of them succeeds, and a tenth of a second if another one has just had no answer: so the steps that clean up do
-    /// not wait again.
+    /// one of them succeeds, and half as long each time if they follow each other without an answer: so the steps that
+    /// clean up do not wait again.
     pub deadline: Duration,
 }
 

@@ -36,9 +36,9 @@ async fn read_in_child(test: &str, uris: &str, home: &Path, variables: &[(&str, 
     let variables = [variables, &[(URIS, uris), ("HOME", home.to_str().unwrap())]].concat();
     let printed = children::run(module_path!(), test, &variables).await;
     let took = printed.lines().find_map(|line| line.strip_suffix(" ms")?.parse().ok());
-    let told: Vec<_> =
+    let outcome: Vec<_> =
         printed.lines().filter(|line| line.starts_with("found ") || line.starts_with("error: ")).collect();
-    (told.join("\n"), took.unwrap())
+    (outcome.join("\n"), took.unwrap())
 }
 
 fn write(folder: &TempDir, name: &str, text: &str) -> String {
@@ -107,8 +107,8 @@ async fn each_service_is_asked_at_its_own_address() {
     let uris = "s3://bucket/p s3://with.dots/p s3://with.dots/p?region=cn-north-1 r2://0123/bucket/p \
                 r2://0123/bucket/p?jurisdiction=eu gs://bucket/p az://container/p?account=name";
     let test = "each_service_is_asked_at_its_own_address";
-    let (told, _) = read_in_child(test, uris, folder.path(), &variables).await;
-    assert_eq!(told, ["found Some(b\"text\")"; 7].join("\n"));
+    let (outcome, _) = read_in_child(test, uris, folder.path(), &variables).await;
+    assert_eq!(outcome, ["found Some(b\"text\")"; 7].join("\n"));
     let expected = [
         "GET bucket.s3.eu-central-1.amazonaws.com/p/a.json amazon",
         "GET s3.eu-central-1.amazonaws.com/with.dots/p/a.json amazon",
@@ -121,8 +121,8 @@ async fn each_service_is_asked_at_its_own_address() {
     ];
     assert_eq!(lines(&server), expected);
     // Without the certificate nothing is sent.
-    let (told, _) = read_in_child(test, "s3://bucket/p?retries=0", folder.path(), &variables[..8]).await;
-    assert!(told.contains("invalid peer certificate") && !told.contains("tried again"), "{told}");
+    let (outcome, _) = read_in_child(test, "s3://bucket/p?retries=0", folder.path(), &variables[..8]).await;
+    assert!(outcome.contains("invalid peer certificate") && !outcome.contains("tried again"), "{outcome}");
     assert_eq!(lines(&server), [""; 0]);
 }
 
@@ -154,8 +154,8 @@ async fn a_web_identity_is_exchanged_for_keys() {
         ("SSL_CERT_FILE", &certificate),
     ];
     let test = "a_web_identity_is_exchanged_for_keys";
-    let (told, _) = read_in_child(test, "s3://bucket/p", folder.path(), &variables).await;
-    assert_eq!(told, "found Some(b\"text\")");
+    let (outcome, _) = read_in_child(test, "s3://bucket/p", folder.path(), &variables).await;
+    assert_eq!(outcome, "found Some(b\"text\")");
     let seen = server.take();
     let [exchange, get] = seen.as_slice() else { panic!("{seen:?}") };
     assert_eq!(line(exchange), "POST sts.eu-west-1.amazonaws.com/");
@@ -165,6 +165,53 @@ async fn a_web_identity_is_exchanged_for_keys() {
     }
     assert_eq!(line(get), "GET bucket.s3.eu-west-1.amazonaws.com/p/a.json temporary");
     assert_eq!(get.header("x-amz-security-token"), Some("session"));
+}
+
+/// Tokens for what Azure and Google know a program by, from their token services.
+#[tokio::test]
+async fn identities_are_exchanged_for_tokens() {
+    if is_child() {
+        return read().await;
+    }
+    let token = r#"{"access_token": "abc", "token_type": "Bearer", "expires_in": 3600,
+                    "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}"#;
+    let answer = move |request: &Request| match request.method.as_str() {
+        "POST" => Reply::status(200).body(token),
+        _ => text(request),
+    };
+    let hosts =
+        ["login.microsoftonline.com", "name.blob.core.windows.net", "sts.googleapis.com", "storage.googleapis.com"];
+    let (server, certificate) = Canned::start_tls(&hosts, answer).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, subject) = (write(&folder, "certificate", &certificate), write(&folder, "subject", "a-token"));
+    let federation = format!(
+        r#"{{"type": "external_account", "audience": "//iam.googleapis.com/pool",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": "https://sts.googleapis.com/v1/token",
+            "credential_source": {{"file": "{subject}", "format": {{"type": "text"}}}}}}"#
+    );
+    let federation = write(&folder, "federation.json", &federation);
+    let azure = [("AZURE_STORAGE_ACCOUNT_NAME", "name"), ("AZURE_TENANT_ID", "tenant"), ("AZURE_CLIENT_ID", "id")];
+    let endpoint = server.endpoint();
+    let login = "POST login.microsoftonline.com/tenant/oauth2/v2.0/token";
+    let blob = "GET name.blob.core.windows.net/container/p/a.json Bearer abc";
+    let object = "GET storage.googleapis.com/storage/v1/b/bucket/o/p%2Fa.json Bearer abc";
+    for (uri, variables, expected) in [
+        ("az://container/p", [&azure[..], &[("AZURE_CLIENT_SECRET", "secret")]].concat(), [login, blob]),
+        ("az://container/p", [&azure[..], &[("AZURE_FEDERATED_TOKEN_FILE", &subject)]].concat(), [login, blob]),
+        (
+            "gs://bucket/p",
+            vec![("GOOGLE_APPLICATION_CREDENTIALS", federation.as_str())],
+            ["POST sts.googleapis.com/v1/token", object],
+        ),
+    ] {
+        let tls = [("HTTPS_PROXY", endpoint.as_str()), ("SSL_CERT_FILE", &certificate)];
+        let variables = [&variables[..], &tls].concat();
+        let test = "identities_are_exchanged_for_tokens";
+        let (outcome, _) = read_in_child(test, uri, folder.path(), &variables).await;
+        assert_eq!(outcome, "found Some(b\"text\")", "{variables:?}");
+        assert_eq!(lines(&server), expected);
+    }
 }
 
 /// A setting of the location comes before variables, keys in variables before a profile that a variable names, and all
@@ -190,8 +237,8 @@ async fn the_keys_of_a_profile_are_found() {
         let address = metadata.endpoint();
         let variables = [&variables[..], &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &address)]].concat();
         let uri = format!("s3://bucket/p?endpoint={}{setting}", server.endpoint());
-        let (told, _) = read_in_child("the_keys_of_a_profile_are_found", &uri, folder.path(), &variables).await;
-        assert_eq!(told, "found Some(b\"text\")", "{variables:?}");
+        let (outcome, _) = read_in_child("the_keys_of_a_profile_are_found", &uri, folder.path(), &variables).await;
+        assert_eq!(outcome, "found Some(b\"text\")", "{variables:?}");
         let host = server.endpoint().trim_start_matches("http://").to_owned();
         assert_eq!(lines(&server), [format!("GET {host}/bucket/p/a.json {expected}")]);
     }
@@ -245,14 +292,14 @@ async fn a_metadata_service_that_stalls_costs_a_second() {
         let address = format!("{}{path}", instance.endpoint());
         let address = if metadata.starts_with("GCE") { address.trim_start_matches("http://") } else { &address };
         let uri = format!("{uri}?endpoint={}", server.endpoint());
-        let (told, took) = read_in_child(test, &uri, folder.path(), &[(metadata, address)]).await;
-        assert!(told.contains(advice) && !told.contains("tried again"), "{told}");
+        let (outcome, took) = read_in_child(test, &uri, folder.path(), &[(metadata, address)]).await;
+        assert!(outcome.contains(advice) && !outcome.contains("tried again"), "{outcome}");
         assert!((900..2_000).contains(&took), "{uri}: {took} ms");
         let host = instance.endpoint().trim_start_matches("http://").to_owned();
         assert_eq!(lines(&instance), [asked.replacen(' ', &format!(" {host}"), 1)]);
         let uri = format!("{uri}&metadata_service=false");
-        let (told, took) = read_in_child(test, &uri, folder.path(), &[(metadata, address)]).await;
-        assert!(told.contains(advice), "{told}");
+        let (outcome, took) = read_in_child(test, &uri, folder.path(), &[(metadata, address)]).await;
+        assert!(outcome.contains(advice), "{outcome}");
         assert!(took < 500, "{uri}: {took} ms");
         assert_eq!(lines(&instance), [""; 0], "it is switched off");
     };
@@ -284,8 +331,8 @@ async fn the_metadata_service_is_asked_last() {
     let variables =
         [("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.as_str()), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &endpoint)];
     let uri = format!("s3://bucket/p?endpoint={}", server.endpoint());
-    let (told, _) = read_in_child("the_metadata_service_is_asked_last", &uri, folder.path(), &variables).await;
-    assert_eq!(told, "found Some(b\"text\")");
+    let (outcome, _) = read_in_child("the_metadata_service_is_asked_last", &uri, folder.path(), &variables).await;
+    assert_eq!(outcome, "found Some(b\"text\")");
     let paths: Vec<String> = instance.take().into_iter().map(|request| request.path).collect();
     let listed = "/latest/meta-data/iam/security-credentials/";
     assert_eq!(paths, ["/container", "/latest/api/token", listed, &format!("{listed}role")]);

@@ -1,8 +1,8 @@
 //! What every location does, on each server and through the config of each service.
 
 use faults_remote::s3::unused_prefix;
-use fs_backends::IntoPlace;
-use persist::behavior::WatchedFs;
+use fs_backends::{AzblobConfig, IntoPlace};
+use persist::behavior::{WatchedFs, contents, put, read_all};
 use persist::{Abilities, Folder, PersistFs};
 use tokio::runtime::Builder;
 
@@ -64,4 +64,20 @@ async fn the_abilities_of_servers_are_known() {
         assert_eq!(place.abilities().await.unwrap(), expected, "{name}");
         assert_eq!(place.list(Folder::Own).await.unwrap(), [], "{name}: what was tried leaves nothing");
     }
+}
+
+/// A signature of Azurite's account, whose key everybody knows: to read, write, delete and list blobs until 2099.
+const SIGNATURE: &str = "sv=2022-11-02&ss=b&srt=sco&sp=rwdl&se=2099-01-01T00:00:00Z&spr=https,http\
+    &sig=g4feKf0rDVJZIZk6UVuPk8CdxLhTRu%2F0Rmc2zB0WQ%2BM%3D";
+
+#[tokio::test]
+async fn a_shared_access_signature_is_all_that_azure_needs() {
+    let Server { endpoint, bucket, account, .. } = Server::azurite();
+    let config = AzblobConfig::new(account.unwrap().0, bucket).prefix(unused_prefix()).endpoint(endpoint);
+    let place = config.sas_token(SIGNATURE).environment(false).connect().unwrap();
+    for text in ["1", "2"] {
+        put(&place, &[("a.json", text), ("b.json", text)], &[]).await.unwrap();
+    }
+    put(&place, &[("a.json", "3")], &["b.json"]).await.unwrap();
+    assert_eq!(read_all(&place).await.unwrap(), (contents([("a.json", "3")]), vec![]));
 }
