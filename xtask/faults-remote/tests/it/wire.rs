@@ -129,8 +129,9 @@ async fn azure_is_asked_on_etags() {
         assert_eq!(publish(&place, expected).await, Publication::Done);
         let seen = server.take();
         let sent: Vec<_> = seen.iter().map(|request| line(request, &conditions)).collect();
-        assert_eq!(sent, [format!("GET {blobs}/.colca/1.staged"), format!("PUT {blobs}/a.json{condition}")]);
-        assert_eq!(seen[1].body, b"staged", "a copy within the service could go on after it was acknowledged");
+        let staged = format!("{blobs}/.colca/1.staged");
+        assert_eq!(sent, [format!("HEAD {staged}"), format!("GET {staged}"), format!("PUT {blobs}/a.json{condition}")]);
+        assert_eq!(seen[2].body, b"staged", "a copy within the service could go on after it was acknowledged");
     }
 
     assert_eq!(unpublish(&place, Expected::Version(etag.to_owned())).await, Publication::Done);
