@@ -6,13 +6,17 @@ or `{"error": {"type", "message"}}`. JSON is Python's: with `NaN`, integers of a
 A request's "do" says what is wanted:
 
     hello                           -> the versions of Python and LlamaIndex
-    open     ctx, dir               opens a persisted context and calls it `ctx`
+    open     ctx, dir, fs           opens a persisted context and calls it `ctx`
     begin    ctx, property_graph    begins an empty context, with a property graph store or without
     apply    ctx, ops               -> for each operation its own {"ok"} or {"error"}
     ask      ctx, questions         -> likewise
-    persist  ctx, dir
+    persist  ctx, dir, fs
+    replace  path, content, fs      writes a file
     split    requests               -> for each {"parser", "options", "document"} the nodes it is split into
     forget                          drops all contexts
+
+Where "fs" is not null the directory is a prefix in a bucket, "bucket/prefix", and LlamaIndex works there through s3fs,
+made from an object with an endpoint, a key and its secret.
 
 Operations and questions are objects with an "op"; the table at the end of this file lists them, and each function
 there reads what else the object holds. Nodes are given as LlamaIndex stores them, `{"__data__", "__type__"}`, and
@@ -41,6 +45,8 @@ ANSWERS = sys.stdout
 sys.stdout = open(os.devnull, "w", encoding="utf-8", errors="replace")
 
 import numpy  # noqa: E402
+import s3fs  # noqa: E402
+from fsspec import AbstractFileSystem  # noqa: E402
 from llama_index.core import Settings, StorageContext, load_index_from_storage, load_indices_from_storage  # noqa: E402
 from llama_index.core.data_structs.data_structs import IndexStruct  # noqa: E402
 from llama_index.core.data_structs.registry import INDEX_STRUCT_TYPE_TO_INDEX_STRUCT_CLASS  # noqa: E402
@@ -103,13 +109,13 @@ class Context:
         return cls(StorageContext.from_defaults(property_graph_store=graph), SimpleChatStore())
 
     @classmethod
-    def open(cls, directory: str) -> Context:
-        chats = SimpleChatStore.from_persist_path(os.path.join(directory, CHAT_STORE))
-        return cls(StorageContext.from_defaults(persist_dir=directory), chats)
+    def open(cls, directory: str, fs: AbstractFileSystem | None) -> Context:
+        chats = SimpleChatStore.from_persist_path(os.path.join(directory, CHAT_STORE), fs=fs)
+        return cls(StorageContext.from_defaults(persist_dir=directory, fs=fs), chats)
 
-    def persist(self, directory: str) -> None:
-        self.stores.persist(persist_dir=directory)
-        self.chats.persist(os.path.join(directory, CHAT_STORE))
+    def persist(self, directory: str, fs: AbstractFileSystem | None) -> None:
+        self.stores.persist(persist_dir=directory, fs=fs)
+        self.chats.persist(os.path.join(directory, CHAT_STORE), fs=fs)
 
     def vectors(self, request: Json) -> SimpleVectorStore:
         return self.stores.vector_stores[request.get("namespace", "default")]
@@ -117,6 +123,28 @@ class Context:
     @property
     def graph(self) -> SimplePropertyGraphStore:
         return self.stores.property_graph_store
+
+
+def file_system(request: Json) -> AbstractFileSystem | None:
+    """The file system of a request. It remembers nothing of the bucket, as in a process that has just begun: what it
+    lists it would take for what is there.
+    """
+    given = request.get("fs")
+    if given is None:
+        return None
+    fs = s3fs.S3FileSystem(
+        key=given["key"],
+        secret=given["secret"],
+        client_kwargs={"endpoint_url": given["endpoint"], "region_name": "us-east-1"},
+        # The smallest parts there can be, so that files are sent in several.
+        default_block_size=5 << 20,
+    )
+    fs.invalidate_cache()
+    return fs
+
+
+def replace(request: Json) -> None:
+    file_system(request).pipe_file(request["path"], request["content"].encode())
 
 
 def attempt(work: Callable[[], Json]) -> Json:
@@ -548,7 +576,7 @@ class Driver:
             case "hello":
                 return {"python": sys.version.split()[0], "llama-index-core": metadata.version("llama-index-core")}
             case "open":
-                self.contexts[request["ctx"]] = Context.open(request["dir"])
+                self.contexts[request["ctx"]] = Context.open(request["dir"], file_system(request))
             case "begin":
                 self.contexts[request["ctx"]] = Context.begin(request["property_graph"])
             case "apply":
@@ -556,7 +584,9 @@ class Driver:
             case "ask":
                 return self.run(request["ctx"], request["questions"])
             case "persist":
-                self.contexts[request["ctx"]].persist(request["dir"])
+                self.contexts[request["ctx"]].persist(request["dir"], file_system(request))
+            case "replace":
+                replace(request)
             case "split":
                 return [attempt(lambda: split(one)) for one in request["requests"]]
             case "forget":

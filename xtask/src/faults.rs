@@ -15,8 +15,7 @@ pub(crate) fn run(mut arguments: Vec<OsString>) -> Result<()> {
         "s3" => {
             Program::FAULTS_REMOTE.build()?;
             let mut command = Program::FAULTS_REMOTE.command()?;
-            let asks_for_help = arguments.iter().any(|argument| argument == "--help" || argument == "-h");
-            let services = if asks_for_help { vec![] } else { vec![Service::S3] };
+            let services = if asks_for_help(&arguments) { vec![] } else { vec![Service::S3] };
             let services = Services::start(&services)?;
             services.add_to(&mut command);
             process::run(command.args(&arguments))
@@ -25,8 +24,13 @@ pub(crate) fn run(mut arguments: Vec<OsString>) -> Result<()> {
     }
 }
 
-/// Takes `--on WHERE` or `--on=WHERE` out of the arguments.
-fn on(arguments: &mut Vec<OsString>) -> Result<String> {
+/// Whether the arguments only ask what there is to say.
+pub(crate) fn asks_for_help(arguments: &[OsString]) -> bool {
+    arguments.iter().any(|argument| argument == "--help" || argument == "-h")
+}
+
+/// Takes `--on WHERE` or `--on=WHERE` out of the arguments. Returns where; `disk` if nothing is said.
+pub(crate) fn on(arguments: &mut Vec<OsString>) -> Result<String> {
     let is_on = |argument: &OsString| argument == "--on" || argument.to_string_lossy().starts_with("--on=");
     let Some(at) = arguments.iter().position(is_on) else { return Ok("disk".to_owned()) };
     let name = arguments.remove(at).to_string_lossy().into_owned();

@@ -7,6 +7,7 @@ mod counts;
 mod faults;
 mod features;
 mod fuzz;
+mod interchange;
 mod metadata;
 mod programs;
 mod recall;
@@ -58,7 +59,8 @@ enum Command {
     /// Compares with LlamaIndex's recorded answers, and prints what agrees, by version and area
     #[command(disable_help_flag = true)]
     Corpus(Rest),
-    /// Works on the same random contexts as a real LlamaIndex, in turn, and compares all files and answers
+    /// Works on the same random contexts as a real LlamaIndex, in turn, and compares all files and answers; --on s3: in a
+    /// bucket
     #[command(disable_help_flag = true)]
     Interchange(Rest),
     /// Persists while processes are killed, calls fail, disks are full and the power goes; --on s3: on a real S3 server
@@ -101,7 +103,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Features { all } => features::run(all).map(drop),
         Command::Corpus(Rest { rest }) => Program::CORPUS.run(&rest),
-        Command::Interchange(Rest { rest }) => Program::INTERCHANGE.run(&rest),
+        Command::Interchange(Rest { rest }) => interchange::run(&rest),
         Command::Faults(Rest { rest }) => faults::run(rest),
         Command::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
         Command::Recall { check } => recall::run(check),

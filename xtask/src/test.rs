@@ -121,6 +121,14 @@ impl<'a> Run<'a> {
         self.command(command)
     }
 
+    /// The same for one that needs servers.
+    fn program_with_services(&mut self, program: Program, arguments: &str) -> Result<()> {
+        let mut command = program.command()?;
+        command.args(arguments.split_whitespace());
+        self.services()?.add_to(&mut command);
+        self.command(command)
+    }
+
     /// The servers. They run until the last step has ended.
     fn services(&mut self) -> Result<&Services> {
         if self.services.is_none() {

@@ -57,7 +57,7 @@ pub(crate) const CRATES: &[Rules] = &[
     rules(BESIDE + 1, "compare", "anyhow bytes clap opendal opendal-http-transport-reqwest pollster rustls serde_json tokio", ""),
     rules(BESIDE + 1, "corpus", "anyhow async-trait clap flate2 pollster sha2 tar tracing", ""),
     rules(BESIDE + 1, "faults-remote", "bytes clap futures-util opendal opendal-http-transport-reqwest rustls tokio", "log rcgen tempfile tokio tokio-rustls"),
-    rules(BESIDE + 2, "interchange", "anyhow async-trait clap pollster", ""),
+    rules(BESIDE + 2, "interchange", "anyhow async-trait clap pollster tokio", ""),
     rules(BESIDE + 2, "faults", "anyhow clap libc pollster", ""),
 ];
 

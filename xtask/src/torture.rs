@@ -10,7 +10,7 @@ use support::process::{self, cargo, minutes, output, probe, program};
 
 use crate::metadata::Metadata;
 use crate::programs::Program;
-use crate::{faults, features, fuzz, tidy};
+use crate::{faults, features, fuzz, interchange, tidy};
 
 /// The crates whose memory accesses Miri watches.
 const MIRI: &str = "--package raw-json --package vectorstore-simple";
@@ -34,7 +34,9 @@ pub(crate) fn run(install: bool) -> Result<()> {
     torture.check("features, also in pairs", || features::run(true).map(drop));
     torture.check("corpus self-test", || run_program(Program::CORPUS, "--self-test 5000 --seed 2"));
     torture.check("LlamaIndex, both ways", || run_program(Program::INTERCHANGE, "--from 10001 --seeds 2000"));
+    torture.check("LlamaIndex in a bucket", || interchange::run(&words("--on s3 --from 10001 --seeds 200")));
     torture.check("differences are noticed", || run_program(Program::INTERCHANGE, "--from 10001 --self-test 500"));
+    torture.check("differences in a bucket", || interchange::run(&words("--on s3 --from 10001 --self-test 100")));
     torture.check("faults are noticed", || run_program(Program::FAULTS, "--self-test"));
     torture.check("faults", || run_program(Program::FAULTS, "--rounds 300 --write"));
     torture.check("faults on S3", || faults::run(words("--on s3 --rounds 40 --write")));

@@ -11,7 +11,7 @@ use crate::mechanism::{Mechanism, has};
 use crate::name::own_path;
 use crate::newest::{Newest, is_foreign, newest, newest_listed};
 use crate::progress::Reading;
-use crate::{Digest, Error, FileInfo, Manifest, PersistFs, Progress, Result};
+use crate::{Digest, Error, FileInfo, Folder, Manifest, PersistFs, Progress, Result};
 
 /// How a place is read.
 #[derive(Debug, Clone, Default)]
@@ -140,8 +140,8 @@ pub struct Snapshot<'a> {
     newest: Option<Arc<Newest>>,
     listing: BTreeMap<String, FileInfo>,
     findings: Vec<Finding>,
-    /// Whether any file that the generation wrote is published, where that was asked.
-    any_is_new: Option<bool>,
+    /// Whether any file that the generation wrote has moved to its name, where that was asked.
+    others_have_moved: Option<bool>,
     reading: Reading,
 }
 
@@ -194,7 +194,7 @@ impl<'a> Snapshot<'a> {
             (Err(e), _) => return Err(e),
         };
         let reading = Reading::new(options.progress.clone());
-        Ok(Self { fs, options, newest: newest.map(Arc::new), listing, findings, any_is_new: None, reading })
+        Ok(Self { fs, options, newest: newest.map(Arc::new), listing, findings, others_have_moved: None, reading })
     }
 
     /// The manifest of the generation, if Colca has written the place.
@@ -367,10 +367,10 @@ impl<'a> Snapshot<'a> {
             return staged.ok_or_else(lost).map(Choice::Staged);
         }
         // The file was published, and since then something has put an old one there or taken it away: a late step of a
-        // writer of ours, where that can be, or another program.
+        // writer of ours or a power failure, where that can be, or another program.
         let name = name.to_owned();
         match staged {
-            Some(staged) if found.is_none() || manifest.late_steps || self.others_are_new(&newest).await? => {
+            Some(staged) if found.is_none() || manifest.late_steps || self.others_have_moved(&newest).await? => {
                 self.findings.push(Finding::FromStaged { name });
                 Ok(Choice::Staged(staged))
             }
@@ -418,20 +418,26 @@ impl<'a> Snapshot<'a> {
         is_foreign(self.fs, manifest, name, found, &self.options.limits).await
     }
 
-    /// Whether other files that this generation wrote are published: then an old one beside them is no other program's
-    /// doing, which would have written all of them.
-    async fn others_are_new(&mut self, newest: &Newest) -> Result<bool> {
-        if let Some(known) = self.any_is_new {
+    /// Whether another file that this generation wrote has moved to its name. Then publishing moves files here, and one
+    /// that is still staged beside it was moved back by a power failure. Where publishing copies, all stay staged, and
+    /// other files say nothing: another program may have left them alone, or have written what they held.
+    async fn others_have_moved(&mut self, newest: &Newest) -> Result<bool> {
+        if let Some(known) = self.others_have_moved {
             return Ok(known);
         }
+        let own = match self.fs.list(Folder::Own).await {
+            Err(Error::Forbidden { .. }) => return Ok(false),
+            own => own?,
+        };
+        let is_staged = |staged: &str| own.iter().any(|file| file.name == staged);
         let mut found = false;
-        for (other, _) in newest.manifest.written() {
+        for (other, _) in newest.manifest.written().filter(|(_, staged)| !is_staged(staged)) {
             if digest_of(self.fs, &other.name, &self.options.limits).await? == Some(other.digest) {
                 found = true;
                 break;
             }
         }
-        self.any_is_new = Some(found);
+        self.others_have_moved = Some(found);
         Ok(found)
     }
 

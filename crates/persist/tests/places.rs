@@ -118,6 +118,23 @@ fn a_staged_file_that_is_damaged_is_not_published() {
     assert_eq!(place.files()["a.json"], "1");
 }
 
+/// After a power failure under [`Durability::Relaxed`] a file may be staged again that had moved to its name.
+#[test]
+fn a_file_that_has_moved_back_is_read_where_it_is_staged() {
+    let place = MemoryFs::new();
+    let commit = |commit: &str, text: &str| {
+        let options = CommitOptions { commit: commit.to_owned(), ..CommitOptions::default() };
+        block_on(put_with(&place, options, &[("a.json", text), ("b.json", text)], &[])).unwrap();
+    };
+    commit("one", "1");
+    commit("two", "2");
+    place.put("a.json", "1");
+    place.put(".colca/two-0.staged", "2");
+    let (found, findings) = block_on(read_all(&place)).unwrap();
+    assert_eq!(found, contents([("a.json", "2"), ("b.json", "2")]));
+    assert_eq!(findings, [Finding::FromStaged { name: "a.json".into() }]);
+}
+
 #[test]
 fn a_reader_notices_the_first_commit_and_what_is_removed_while_it_reads() {
     block_on(async {

@@ -6,11 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use support::python::Script;
-use support::venv::{LLAMA_INDEX, Venv};
+use support::venv::LLAMA_INDEX;
 
 /// `driver.py` in a process that keeps the context that it has opened last.
 pub(crate) struct Peer {
-    venv: Venv,
     script: Option<Script>,
     opened: bool,
 }
@@ -18,12 +17,7 @@ pub(crate) struct Peer {
 impl Peer {
     /// Its environment is made when it is first asked.
     pub(crate) fn llama_index() -> Self {
-        Self::with_packages(LLAMA_INDEX)
-    }
-
-    /// One with other packages.
-    pub(crate) fn with_packages(venv: Venv) -> Self {
-        Self { venv, script: None, opened: false }
+        Self { script: None, opened: false }
     }
 
     /// Opens a context, and keeps it. Returns how long that took.
@@ -44,7 +38,7 @@ impl Peer {
     pub(crate) fn ask(&mut self, request: Value) -> Result<Duration> {
         let script = match &mut self.script {
             Some(script) => script,
-            none => none.insert(Script::new(&self.venv.python()?, "xtask/compare/driver.py")),
+            none => none.insert(Script::new(&LLAMA_INDEX.python()?, "xtask/compare/driver.py")),
         };
         let answer = script.ask(request.to_string().as_bytes()).with_context(|| format!("LlamaIndex at {request}"))?;
         let answer: Value = serde_json::from_str(&answer).with_context(|| format!("LlamaIndex answers {answer}"))?;

@@ -12,10 +12,12 @@ use colca::vectorstore::Learner;
 use corpus::{by_hash, describe, ref_doc_info};
 
 use super::apply_indexes;
+use super::location::Location;
 use super::request::Request;
 use super::values::object;
 
-const CHAT_STORE: &str = "chat_store.json";
+/// The file of the chat store beside a context.
+pub(super) const CHAT_STORE: &str = "chat_store.json";
 
 /// A storage context of ours with a chat store beside it.
 pub(super) struct Ours {
@@ -44,6 +46,19 @@ impl Ours {
         }
         let text = Text::decode(std::fs::read(chats)?)?;
         Ok(Self { ctx, chats: SimpleChatStore::from_text(&text).context("ours cannot open the chat store")? })
+    }
+
+    /// The stores of a context, with the chat store that LlamaIndex has put beside it at a location.
+    pub(super) fn at(location: &Location, ctx: StorageContext) -> Result<Self> {
+        let chats = match location.names()?.iter().any(|name| *name == CHAT_STORE) {
+            true => SimpleChatStore::from_text(&Text::decode(location.read(CHAT_STORE)?)?)?,
+            false => SimpleChatStore::new(),
+        };
+        Ok(Self { ctx, chats })
+    }
+
+    pub(super) fn ctx(&self) -> &StorageContext {
+        &self.ctx
     }
 
     pub(super) fn persist(&self, dir: &Path) -> Result<()> {

@@ -78,6 +78,12 @@ impl Shelf {
         let kinds = random.list(n, |random| *random.pick(&KINDS));
         Self { kinds, articles, pages, existing: Existing::default() }
     }
+
+    /// Without indexes that have images in a vector store of their own.
+    pub(super) fn leave_out_images(&mut self) {
+        let others = self.kinds.iter().copied().filter(|kind| *kind != "multimodal").collect::<Vec<_>>();
+        self.kinds = if others.is_empty() { vec!["vector_store"] } else { others };
+    }
 }
 
 /// A document of one part most often: LlamaIndex loses its way when it deletes one with more from some indexes.

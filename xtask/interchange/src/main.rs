@@ -1,5 +1,5 @@
 //! Agreement with the real LlamaIndex: random contexts are made, changed, persisted and opened by it and by us, in turn
-//! and on each other's files, and everything must come out the same.
+//! and on each other's files, on a disk and in a bucket, and everything must come out the same.
 
 mod apply;
 mod apply_indexes;
@@ -9,6 +9,8 @@ mod errors;
 mod example;
 mod existing;
 mod indexes;
+mod large_files;
+mod location;
 mod models;
 mod nodes;
 mod operations;
@@ -18,13 +20,14 @@ mod questions;
 mod refreshing;
 mod renaming;
 mod request;
-mod same_folder;
+mod same_location;
 mod scenario;
 mod searches;
 mod shrink;
 mod splitting;
 mod tamper;
 mod text;
+mod turns;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -35,29 +38,34 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use colca::raw_json::{Value, py_str};
 use support::venv::LLAMA_INDEX;
 use support::{RESULT, root, thousands};
 
+use location::Location;
 use plan::Plan;
 use python::Python;
 use tamper::Tamper;
+use turns::Turns;
 
 /// Works on the same random contexts as a real LlamaIndex, in turn, and compares all files and answers.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask interchange", after_help = EXAMPLES)]
 struct Args {
-    /// How many random contexts
-    #[arg(long, default_value_t = 300)]
-    seeds: usize,
+    /// Where the contexts are
+    #[arg(long, value_enum, default_value_t = On::Disk)]
+    on: On,
+    /// How many random contexts. Default: 300 on a disk, 12 on S3
+    #[arg(long)]
+    seeds: Option<usize>,
     /// Only this one
     #[arg(long)]
     seed: Option<u64>,
     /// Where random contexts start
     #[arg(long, default_value_t = 1)]
     from: u64,
-    /// Where the files of failing contexts are kept
+    /// Where the files of failing contexts are kept, of those on a disk
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Instead alter this many files and answers at random, and demand that each alteration is noticed
@@ -68,12 +76,32 @@ struct Args {
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask interchange --seeds 50                 50 random contexts
-  cargo xtask interchange --seed 17 --keep kept      one that failed, with its files";
+  cargo xtask interchange --seed 17 --keep kept      one that failed, with its files
+  cargo xtask interchange --on s3                    contexts in a bucket, changed in turn by both sides";
+
+/// Where contexts are persisted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum On {
+    /// In folders.
+    Disk,
+    /// In a bucket, where LlamaIndex works through s3fs.
+    S3,
+}
+
+impl On {
+    /// How many random contexts there are if nothing else is said.
+    fn seeds(self) -> usize {
+        match self {
+            Self::Disk => 300,
+            Self::S3 => 12,
+        }
+    }
+}
 
 fn main() -> ExitCode {
     let args = Args::parse();
     support::exit(match args.self_test {
-        Some(alterations) => self_test(args.from, alterations),
+        Some(alterations) => self_test(args.on, args.from, alterations),
         None => run(&args),
     })
 }
@@ -83,20 +111,29 @@ fn run(args: &Args) -> Result<()> {
     let start = Instant::now();
     let mut compared = 0;
     if args.seed.is_none() {
-        let fixed = fixed_comparisons(args.from)?;
-        println!("{RESULT}{} comparisons of filters, splitters and whole folders agree", thousands(fixed));
+        let (fixed, of_what) = match args.on {
+            On::Disk => (fixed_comparisons(args.from)?, "filters, splitters and whole folders"),
+            On::S3 => (fixed_comparisons_on_s3()?, "whole prefixes on S3"),
+        };
+        println!("{RESULT}{} comparisons of {of_what} agree", thousands(fixed));
     }
     let (mut shown, mut agree, mut differ) = (start, 0, 0);
-    let work = |workplace: &mut Workplace, seed| {
-        let plan = Plan::random(seed);
-        match workplace.carry_out(&plan, &mut Tamper::nothing()) {
-            Ok(compared) => Ok(Ok(compared)),
-            Err(error) => workplace.report(seed, plan, &error, args.keep.as_deref()).map(Err),
+    let work = |workplace: &mut Workplace, seed| match args.on {
+        On::Disk => {
+            let plan = Plan::random(seed);
+            match workplace.carry_out(&plan, &mut Tamper::nothing()) {
+                Ok(compared) => Ok(Ok(compared)),
+                Err(error) => workplace.report(seed, plan, &error, args.keep.as_deref()).map(Err),
+            }
         }
+        On::S3 => Ok(workplace.take_turns(seed, &mut Tamper::nothing()).map_err(|error| {
+            let repeat = format!("`cargo xtask interchange --on s3 --seed {seed}` repeats it");
+            format!("seed {seed} differs:\n{}\n{repeat}\n", printable(&error))
+        })),
     };
     let seeds: Vec<u64> = match args.seed {
         Some(seed) => vec![seed],
-        None => (args.from..).take(args.seeds).collect(),
+        None => (args.from..).take(args.seeds.unwrap_or(args.on.seeds())).collect(),
     };
     for_each(&seeds, work, |result| {
         match result {
@@ -115,9 +152,10 @@ fn run(args: &Args) -> Result<()> {
         }
     })?;
     println!(
-        "{RESULT}{} of {} random contexts agree with LlamaIndex, {} comparisons",
+        "{RESULT}{} of {} random contexts {}agree with LlamaIndex, {} comparisons",
         thousands(agree),
         thousands(seeds.len()),
+        if args.on == On::S3 { "on S3 " } else { "" },
         thousands(compared)
     );
     ensure!(differ == 0, "{differ} seeds differ from LlamaIndex");
@@ -130,9 +168,18 @@ fn fixed_comparisons(seed: u64) -> Result<usize> {
     let folder = target().join(format!("example-{}", std::process::id()));
     let mut compared = check_written_filters(&mut python)?;
     compared += example::check(&mut python, &folder).context("the example 'persist_and_load'")?;
-    compared += same_folder::check(&mut python, &folder).context("one folder for both")?;
+    compared += same_location::check(&mut python, &Location::folder(&folder)?).context("one folder for both")?;
+    fs::remove_dir_all(&folder)?;
     compared += refreshing::check(&mut python, &folder)?;
     compared += splitting::check(&mut python, seed, TEXTS).context("splitting texts")?;
+    Ok(compared)
+}
+
+/// The same in a bucket.
+fn fixed_comparisons_on_s3() -> Result<usize> {
+    let mut python = Python::new(&LLAMA_INDEX.python()?);
+    let mut compared = same_location::check(&mut python, &Location::in_bucket()?).context("one prefix for both")?;
+    compared += large_files::check(&mut python, &Location::in_bucket()?).context("large files")?;
     Ok(compared)
 }
 
@@ -158,14 +205,17 @@ fn check_written_filters(python: &mut Python) -> Result<usize> {
 }
 
 /// Alters one value in each of so many runs, and demands that each is noticed.
-fn self_test(from: u64, alterations: usize) -> Result<()> {
+fn self_test(on: On, from: u64, alterations: usize) -> Result<()> {
     /// How often a run hands over files or answers.
     const CHANCES: u64 = 20;
     let mut unnoticed = Vec::new();
     let mut tried = 0;
     let work = |workplace: &mut Workplace, seed| {
         let mut tamper = Tamper::after((seed % CHANCES) as usize, seed);
-        let result = workplace.carry_out(&Plan::random(seed), &mut tamper);
+        let result = match on {
+            On::Disk => workplace.carry_out(&Plan::random(seed), &mut tamper),
+            On::S3 => workplace.take_turns(seed, &mut tamper),
+        };
         Ok((seed, tamper.done, result.is_err()))
     };
     let seeds: Vec<u64> = (from..).take(alterations).collect();
@@ -180,7 +230,8 @@ fn self_test(from: u64, alterations: usize) -> Result<()> {
     })?;
     unnoticed.iter().for_each(|change| println!("unnoticed: {change}"));
     let noticed = thousands(tried - unnoticed.len());
-    println!("{RESULT}{noticed} of {} alterations of files and answers were noticed", thousands(tried));
+    let of_what = if on == On::S3 { "files and answers on S3" } else { "files and answers" };
+    println!("{RESULT}{noticed} of {} alterations of {of_what} were noticed", thousands(tried));
     ensure!(unnoticed.is_empty() && tried > 0, "the comparison has holes");
     Ok(())
 }
@@ -243,6 +294,11 @@ impl Workplace {
 
     fn carry_out(&mut self, plan: &Plan, tamper: &mut Tamper) -> Result<usize> {
         scenario::run(&mut self.python, plan, &self.folder, tamper)
+    }
+
+    /// Takes the turns of a seed in a bucket.
+    fn take_turns(&mut self, seed: u64, tamper: &mut Tamper) -> Result<usize> {
+        turns::run(&mut self.python, &Turns::random(seed), &Location::in_bucket()?, &self.folder, tamper)
     }
 
     /// Tells of a failing plan: the smallest that fails, how, and what repeats it.

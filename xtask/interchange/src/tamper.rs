@@ -1,12 +1,15 @@
 //! Whether the comparison would notice: one value in the files or answers of a run is altered at random.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use colca::raw_json::{Dialect, RawJson, Text, Value, to_json};
 use corpus::alter;
 use support::Random;
+
+use super::location::Location;
+use super::python::Python;
 
 /// Alters one value, or none.
 pub(super) struct Tamper {
@@ -36,12 +39,33 @@ impl Tamper {
         let mut paths: Vec<_> = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
         paths.retain(|path| path.is_file());
         paths.sort();
-        while !paths.is_empty() {
-            let path = paths.swap_remove(self.random.below(paths.len()));
-            let mut value = RawJson::parse(&Text::decode(fs::read(&path)?)?)?.value();
+        let name = |path: &PathBuf| path.display().to_string();
+        self.with_one(paths, name, |path| Ok(fs::read(path)?), |path, altered| Ok(fs::write(path, altered)?))
+    }
+
+    /// One value in one of the files of a location, which Python replaces.
+    pub(super) fn with_location(&mut self, python: &mut Python, location: &Location) -> Result<()> {
+        if !self.is_time() {
+            return Ok(());
+        }
+        let replace = |name: &String, altered| location.replace(python, name, altered);
+        self.with_one(location.names()?, String::clone, |name| location.read(name), replace)
+    }
+
+    /// One value in one of some files, in the order of their names.
+    fn with_one<F>(
+        &mut self,
+        mut files: Vec<F>,
+        name: impl Fn(&F) -> String,
+        read: impl Fn(&F) -> Result<Vec<u8>>,
+        write: impl FnOnce(&F, Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
+        while !files.is_empty() {
+            let file = files.swap_remove(self.random.below(files.len()));
+            let mut value = RawJson::parse(&Text::decode(read(&file)?)?)?.value();
             if let Some(change) = self.alter(&mut value) {
-                fs::write(&path, to_json(&value, Dialect::Ascii))?;
-                self.done = Some(format!("{}: {change}", path.display()));
+                write(&file, to_json(&value, Dialect::Ascii))?;
+                self.done = Some(format!("{}: {change}", name(&file)));
                 return Ok(());
             }
         }

@@ -71,11 +71,11 @@ pub(super) const STEPS: &[Step] = &[
     step("doctests", [40, 45], doctests),
     step("doc", [30, 75], doc),
     step("corpus", [20, 25], corpus).needs_programs(),
-    step("interchange", [120, 200], interchange).needs_programs(),
+    step("interchange", [140, 220], interchange).needs_programs().needs(&[Service::S3]),
     step("faults", [50, 60], faults).needs_programs(),
     step("faults-s3", [120, 130], faults_s3).needs_programs().needs(&[Service::S3]),
     step("recall", [10, 25], recall).needs_programs(),
-    step("features", [60, 190], features),
+    step("features", [40, 170], features),
 ];
 
 fn fmt(run: &mut Run<'_>) -> Result<()> {
@@ -121,7 +121,9 @@ fn corpus(run: &mut Run<'_>) -> Result<()> {
 
 fn interchange(run: &mut Run<'_>) -> Result<()> {
     run.program(Program::INTERCHANGE, "")?;
-    run.program(Program::INTERCHANGE, "--self-test 40")
+    run.program(Program::INTERCHANGE, "--self-test 40")?;
+    run.program_with_services(Program::INTERCHANGE, "--on s3")?;
+    run.program_with_services(Program::INTERCHANGE, "--on s3 --self-test 12")
 }
 
 fn faults(run: &mut Run<'_>) -> Result<()> {
@@ -130,13 +132,8 @@ fn faults(run: &mut Run<'_>) -> Result<()> {
 }
 
 fn faults_s3(run: &mut Run<'_>) -> Result<()> {
-    for arguments in ["--self-test", "--one-in 12 --rounds 4"] {
-        let mut command = Program::FAULTS_REMOTE.command()?;
-        command.args(arguments.split_whitespace());
-        run.services()?.add_to(&mut command);
-        run.command(command)?;
-    }
-    Ok(())
+    run.program_with_services(Program::FAULTS_REMOTE, "--self-test")?;
+    run.program_with_services(Program::FAULTS_REMOTE, "--one-in 12 --rounds 4")
 }
 
 fn features(run: &mut Run<'_>) -> Result<()> {

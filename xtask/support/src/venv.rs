@@ -13,7 +13,7 @@ use crate::{debian, root};
 /// The oldest Python that all packages take.
 const PYTHON: &str = "import sys; sys.exit('error: it is too old' if sys.version_info < (3, 11) else 0)";
 
-/// LlamaIndex as the recorded answers were made with, and what it computes with.
+/// LlamaIndex as the recorded answers were made with, what it computes with, and what it reaches S3 with.
 pub const LLAMA_INDEX: Venv = Venv {
     name: "llama-index",
     packages: &[
@@ -22,6 +22,7 @@ pub const LLAMA_INDEX: Venv = Venv {
         "pydantic==2.11.10",
         "numpy==2.3.5",
         "scikit-learn==1.7.2",
+        "s3fs==2026.9.0",
     ],
 };
 

@@ -10,7 +10,6 @@ use opendal::{HttpTransporter, OperationContext, Operator, services};
 use opendal_http_transport_reqwest::ReqwestTransport;
 use pollster::block_on;
 use serde_json::json;
-use support::venv::Venv;
 use tokio::runtime::Runtime;
 
 use crate::Bench;
@@ -25,9 +24,6 @@ pub(super) const ROW: Row = Row {
     quick_s: 20,
     measure,
 };
-
-/// LlamaIndex, and what it reaches S3 with.
-const VENV: Venv = Venv { name: "llama-index-s3fs", packages: &["llama-index-core==0.14.25", "s3fs==2026.9.0"] };
 
 /// The parts in which plain transfers travel, and how many at the same time.
 const CHUNK: usize = 8 << 20;
@@ -57,7 +53,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Line>> {
         Box::new(|| timed(|| Ok(block_on(StorageContext::open(bench.data.context.as_path()))?))),
     ])?;
     // Minutes each, so once.
-    let mut peer = Peer::with_packages(VENV);
+    let mut peer = Peer::llama_index();
     let mut ask = |work: &str, dir: &str| {
         peer.ask(json!({
             "do": work, "from": bench.data.context, "dir": format!("{}/bench/{dir}", server.bucket),

@@ -140,14 +140,16 @@ impl Recorder {
             let findings = findings.iter().map(ToString::to_string).collect();
             (opens.to_owned(), findings)
         };
-        // Where staged files stay, those of the newest generation are read if a published one is missing or old.
+        // Where staged files stay, those of the newest generation are read if a published one is missing, and where one
+        // can come late, if it is old.
         let staged = |file: &str| finds("everything, changed", &[&format!("from_staged {file}")]);
-        let (deleted, put_back) = match kind {
-            Kind::Disk => (
-                finds("everything, without triplets", &["deleted graph_store.json"]),
-                finds("everything, with old documents", &["put_back docstore.json", "absent nodes of list"]),
-            ),
-            _ => (staged(graph), staged(docstore)),
+        let deleted = match kind {
+            Kind::Disk => finds("everything, without triplets", &["deleted graph_store.json"]),
+            _ => staged(graph),
+        };
+        let put_back = match kind {
+            Kind::Unconditional => staged(docstore),
+            _ => finds("everything, with old documents", &["put_back docstore.json", "absent nodes of list"]),
         };
         for (files, (opens, findings)) in [
             (edited, finds("everything, edited", &["foreign docstore.json"])),

@@ -1,54 +1,47 @@
-//! LlamaIndex and ours persist to the same folder in turn: each opens what the other wrote last, ours tells of it, and a
+//! LlamaIndex and ours persist to the same location in turn: each opens what the other wrote last, ours reports it, and a
 //! context from before does not replace it.
-
-use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use colca::persist::Finding;
 use colca::prelude::*;
-use pollster::block_on;
 
+use super::location::{Location, block_on};
 use super::python::Python;
 use super::values::object;
 
-/// Carries it out in a folder. Counts the comparisons.
-pub(super) fn check(python: &mut Python, folder: &Path) -> Result<usize> {
-    let storage = folder.join("storage");
-    fs::create_dir_all(&storage)?;
-    let compared = take_turns(python, &storage).with_context(|| format!("what is in {}", storage.display()))?;
-    fs::remove_dir_all(folder)?;
-    Ok(compared)
+/// Carries it out at a location that is empty. Counts the comparisons.
+pub(super) fn check(python: &mut Python, location: &Location) -> Result<usize> {
+    take_turns(python, location).with_context(|| format!("what is in {}", location.place.location()))
 }
 
-fn take_turns(python: &mut Python, storage: &Path) -> Result<usize> {
-    let dir = storage.to_string_lossy().into_owned();
+fn take_turns(python: &mut Python, location: &Location) -> Result<usize> {
+    let storage = || location.place.clone();
     let before = StorageContext::in_memory();
     add(&before, "ours-1")?;
-    block_on(before.persist(storage))?;
+    block_on(before.persist(storage()))?;
     // LlamaIndex opens generation 1, and writes over it, as it writes: file by file.
-    python.ask("open", [("ctx", "same".into()), ("dir", dir.clone().into())])?;
+    location.open_in_python(python, "same")?;
     ensure!(theirs(python)? == ["ours-1"], "LlamaIndex does not find what ours persisted");
     let node = Node::text("Llamas carry grain.").with_id("theirs").to_value();
     let operation = object([("op", "docstore.add".into()), ("nodes", vec![node].into())]);
     python.ask("apply", [("ctx", "same".into()), ("ops", vec![operation].into())])?;
-    python.ask("persist", [("ctx", "same".into()), ("dir", dir.clone().into())])?;
+    location.persist_in_python(python, "same")?;
 
-    let opened = block_on(StorageContext::open(storage))?;
+    let opened = block_on(StorageContext::open(storage()))?;
     let report = opened.open_report().context("it was opened")?;
     ensure!(report.generation == Some(1), "{report}");
     ensure!(report.findings.contains(&Finding::Foreign { name: "docstore.json".into() }), "{report}");
     ensure!(ours(&opened)? == ["ours-1", "theirs"], "ours does not find what LlamaIndex persisted");
     add(&before, "ours-2")?;
-    let error = block_on(before.persist(storage)).err().context("what LlamaIndex wrote was replaced in silence")?;
+    let error = block_on(before.persist(storage())).err().context("what LlamaIndex wrote was replaced in silence")?;
     ensure!(error.is_conflict() && error.to_string().contains("docstore.json"), "{error}");
 
     add(&opened, "ours-3")?;
-    ensure!(block_on(opened.persist(storage))?.generation == Some(2), "it knows what LlamaIndex wrote");
-    python.ask("open", [("ctx", "same".into()), ("dir", dir.into())])?;
+    ensure!(block_on(opened.persist(storage()))?.generation == Some(2), "it knows what LlamaIndex wrote");
+    location.open_in_python(python, "same")?;
     let all = ["ours-1", "theirs", "ours-3"];
     ensure!(theirs(python)? == all, "LlamaIndex does not find what ours persisted beside its own");
-    let again = block_on(StorageContext::open(storage))?;
+    let again = block_on(StorageContext::open(storage()))?;
     let report = again.open_report().context("it was opened")?;
     ensure!(report.findings.is_empty() && ours(&again)? == all, "{report}");
     Ok(7)
