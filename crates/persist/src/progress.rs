@@ -28,7 +28,7 @@ pub enum Step<'a> {
         /// How many bytes of it have been written so far.
         bytes: u64,
     },
-    /// The manifest is about to be made: the one moment at which the place changes.
+    /// The manifest is about to be made: the one moment at which the location changes.
     Commit {
         /// The new generation.
         generation: u64,
@@ -131,7 +131,7 @@ struct Bytes {
 
 impl Bytes {
     fn add(&mut self, bytes: u64) {
-        // A file may be read in two places, or be longer than it was said to be.
+        // A file may be read published and staged, or be longer than it was said to be.
         self.done = self.file_end.min(self.done.saturating_add(bytes));
     }
 }

@@ -106,7 +106,7 @@ impl Error {
         }
     }
 
-    /// Whether the place holds something else than was expected there, so that nothing was written or opened again.
+    /// Whether the location holds something else than was expected there, so that nothing was written or opened again.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Persist(persist::Error::Conflict { .. }) | Self::Unpersisted { .. })
     }

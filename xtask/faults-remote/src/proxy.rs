@@ -64,6 +64,10 @@ pub enum Fate {
     CutRequest(usize),
     /// This many bytes of the answer come back, then the connection is reset.
     CutAnswer(usize),
+    /// It is passed on; one bit of this byte of the answer, counted from its end, is another when it comes back.
+    FlipAnswer(usize),
+    /// It is passed on; the answer comes back in pieces of this many bytes, ten in a second.
+    Slow(usize),
     /// It is passed on; an answer with this status is replaced by an empty one with that status.
     Replace(&'static str, &'static str),
 }
@@ -159,6 +163,22 @@ impl Service<'_> {
                 client.write_all(&answer[..length.min(answer.len())]).await?;
                 client.flush().await?;
                 client.set_zero_linger()
+            }
+            Fate::FlipAnswer(from_end) => {
+                let mut answer = answer;
+                if let Some(byte) = answer.len().checked_sub(from_end + 1).and_then(|at| answer.get_mut(at)) {
+                    *byte ^= 1;
+                }
+                client.write_all(&answer).await?;
+                client.shutdown().await
+            }
+            Fate::Slow(bytes) => {
+                for piece in answer.chunks(bytes.max(1)) {
+                    client.write_all(piece).await?;
+                    client.flush().await?;
+                    sleep(Duration::from_millis(100)).await;
+                }
+                client.shutdown().await
             }
             Fate::Replace(from, to) if answer.starts_with(format!("HTTP/1.1 {from}").as_bytes()) => {
                 let answer = format!("HTTP/1.1 {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

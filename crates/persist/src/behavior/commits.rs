@@ -118,7 +118,7 @@ pub async fn another_program_s_writes_are_the_truth(fs: Arc<dyn PersistFs>) {
     put(&*fs, &[("a.json", "2"), ("b.json", "2")], &[]).await.unwrap();
     let name = || "a.json".to_owned();
     let abilities = fs.abilities().await.unwrap();
-    // One file as it was a generation ago, and the others as they are: nothing tells whether it has written them too.
+    // One file as it was a generation ago, and the others as they are: nothing shows whether it has written them too.
     if abilities.moves || abilities.conditional_publish {
         write_as_a_stranger(&*fs, "a.json", "1").await;
         let (found, findings) = read_all(&*fs).await.unwrap();

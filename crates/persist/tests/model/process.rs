@@ -79,7 +79,7 @@ pub(crate) enum Op {
     /// The second half of a durable `Create`: the file has its name, which is durable now.
     SyncName(Id),
     Lock,
-    /// No call of the place: a reader begins its second look.
+    /// No call of the location: a reader begins its second look.
     LookAgain,
 }
 

@@ -31,10 +31,69 @@ pub(super) async fn rows(plan: Plan) -> Vec<Row> {
             rows.push(row);
         }
     }
+    rows.extend(flipped(plan).await);
+    rows.push(slow().await);
     rows
 }
 
-/// Tells nothing if the writer makes fewer requests.
+/// How far from the end of an answer a byte is flipped: within the content of all but the shortest.
+const FROM_END: usize = 10;
+
+/// One bit of an answer is another when it arrives, at a writer and at a reader. Either fails, or finds what is there.
+async fn flipped(plan: Plan) -> [Row; 2] {
+    let fault = "a bit of the nth answer is flipped";
+    let (mut writing, mut reading) = (Row::new(fault, "a file of two parts is written"), Row::new(fault, "it is read"));
+    for request in 0..200 {
+        if !plan.tries(210, request) && request != 0 {
+            continue;
+        }
+        let decide = move |seen: &crate::proxy::Request| match seen.number == request {
+            true => Fate::FlipAnswer(FROM_END),
+            false => Fate::Pass,
+        };
+        let (remote, old, new) = Start::Large.make().await;
+        let proxy = Proxy::start(remote.port(), decide).await;
+        let committed = commit(&remote.through(proxy.port()).place_with(IMPATIENT), &new).await;
+        if proxy.seen() <= request {
+            break;
+        }
+        let outcome = match committed {
+            Ok(()) if read(&remote.place()).await != Ok(Some(new.clone())) => {
+                Err("what was said to be written is not there".to_owned())
+            }
+            _ => survives(&remote, old.as_ref(), &new).await,
+        };
+        writing.count(format!("request {request}"), outcome);
+
+        let proxy = Proxy::start(remote.port(), decide).await;
+        let found = read(&remote.through(proxy.port()).place_with(IMPATIENT)).await;
+        if proxy.seen() > request {
+            let whole = read(&remote.place()).await;
+            let outcome = match found {
+                Ok(state) if Ok(&state) != whole.as_ref() => Err(format!("{state:?} was read, and there is {whole:?}")),
+                Err(e) if e.starts_with("a mixture") => Err(e),
+                _ => Ok(()),
+            };
+            reading.count(format!("request {request}"), outcome);
+        }
+    }
+    [writing, reading]
+}
+
+/// Every tenth answer takes longer than a request may be silent. Bytes arrive, so nothing fails.
+async fn slow() -> Row {
+    let mut row = Row::new("every tenth answer arrives slowly", "a generation that is published");
+    let (remote, _, new) = Start::Published.make().await;
+    let slow = |seen: &crate::proxy::Request| if seen.number % 10 == 0 { Fate::Slow(50) } else { Fate::Pass };
+    let proxy = Proxy::start(remote.port(), slow).await;
+    let place = remote.through(proxy.port()).place_with(IMPATIENT);
+    row.count("the writer", commit(&place, &new).await.map_err(|e| described(&e)));
+    let found = read(&place).await;
+    row.count("the reader", if found == Ok(Some(new)) { Ok(()) } else { Err(format!("{found:?}")) });
+    row
+}
+
+/// Returns none if the writer makes fewer requests.
 async fn break_at(request: usize, fate: Fate, repeats: bool) -> Option<Result<(), String>> {
     let (remote, old, new) = Start::Large.make().await;
     let decide = move |seen: &crate::proxy::Request| if seen.number == request { fate.clone() } else { Fate::Pass };
