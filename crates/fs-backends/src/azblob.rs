@@ -2,13 +2,13 @@ use opendal::services::Azblob;
 
 use crate::environment::Environment;
 use crate::secret::Secret;
-use crate::service::{Address, Service, Shared, boolean, check_endpoint, shared_settings};
+use crate::service::{Address, METADATA_SERVICE, Service, Shared, boolean, check_endpoint, shared_settings};
 use crate::uri::Uri;
 use crate::{ObjectFs, Result};
 
 const SERVICE: Service = Service {
     name: "Azure Blob Storage",
-    settings: &["account", "anonymous", "endpoint", "metadata_service"],
+    settings: &["account", "anonymous", "endpoint", METADATA_SERVICE],
     secrets: &[
         ("account_key", "AZURE_STORAGE_ACCOUNT_KEY"),
         ("sas_token", "AZURE_STORAGE_SAS_TOKEN"),
@@ -84,17 +84,14 @@ impl AzblobConfig {
             uri.name = container.to_owned();
         }
         let Self { account, endpoint, anonymous, shared, .. } = &mut self;
-        let mut metadata_service = shared.metadata_service;
         SERVICE.apply(&uri, shared, |setting, value| {
             match setting {
                 "account" => *account = Some(value.to_owned()),
                 "anonymous" => *anonymous = boolean(value)?,
-                "endpoint" => *endpoint = Some(value.to_owned()),
-                _ => metadata_service = boolean(value)?,
+                _ => *endpoint = Some(value.to_owned()),
             }
             Ok(())
         })?;
-        self.shared.metadata_service = metadata_service;
         if !uri.name.is_empty() {
             self.container = uri.name;
         }

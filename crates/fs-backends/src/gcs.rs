@@ -3,13 +3,13 @@ use std::path::PathBuf;
 use opendal::services::Gcs;
 
 use crate::environment::Environment;
-use crate::service::{Address, Service, Shared, boolean, check_endpoint, shared_settings};
+use crate::service::{Address, METADATA_SERVICE, Service, Shared, boolean, check_endpoint, shared_settings};
 use crate::uri::Uri;
 use crate::{ObjectFs, Result};
 
 const SERVICE: Service = Service {
     name: "Google Cloud Storage",
-    settings: &["anonymous", "credentials", "endpoint", "metadata_service"],
+    settings: &["anonymous", "credentials", "endpoint", METADATA_SERVICE],
     secrets: &[("token", "GOOGLE_APPLICATION_CREDENTIALS"), ("credential", "GOOGLE_APPLICATION_CREDENTIALS")],
 };
 
@@ -62,17 +62,14 @@ impl GcsConfig {
             return Err(uri.invalid("a location in Google Cloud Storage is 'gs://bucket/prefix'"));
         }
         let Self { endpoint, credentials, anonymous, shared, .. } = &mut self;
-        let mut metadata_service = shared.metadata_service;
         SERVICE.apply(&uri, shared, |setting, value| {
             match setting {
                 "anonymous" => *anonymous = boolean(value)?,
                 "credentials" => *credentials = Some(PathBuf::from(value)),
-                "endpoint" => *endpoint = Some(value.to_owned()),
-                _ => metadata_service = boolean(value)?,
+                _ => *endpoint = Some(value.to_owned()),
             }
             Ok(())
         })?;
-        self.shared.metadata_service = metadata_service;
         if !uri.name.is_empty() {
             self.bucket = uri.name;
         }

@@ -2,7 +2,6 @@ use opendal::services::S3;
 
 use crate::environment::Environment;
 use crate::s3_keys::Keys;
-use crate::secret::Secret;
 use crate::service::{Address, Service, Shared, check_endpoint, shared_settings};
 use crate::uri::Uri;
 use crate::{ObjectFs, Result};
@@ -121,24 +120,20 @@ impl R2Config {
     /// The keys to sign with, from an API token of R2.
     #[must_use]
     pub fn keys(mut self, access_key_id: impl Into<String>, secret_access_key: impl Into<String>) -> Self {
-        let [id, secret] = [Secret::new(access_key_id), Secret::new(secret_access_key)];
-        self.keys = Some(Keys { id, secret, session_token: None });
+        self.keys = Some(Keys::new(access_key_id, secret_access_key));
         self
     }
 
     /// Temporary credentials, with the token of their session.
     #[must_use]
     pub fn session_keys(
-        self,
+        mut self,
         access_key_id: impl Into<String>,
         secret_access_key: impl Into<String>,
         session_token: impl Into<String>,
     ) -> Self {
-        let mut config = self.keys(access_key_id, secret_access_key);
-        if let Some(keys) = &mut config.keys {
-            keys.session_token = Some(Secret::new(session_token));
-        }
-        config
+        self.keys = Some(Keys::new(access_key_id, secret_access_key).of_session(session_token));
+        self
     }
 
     /// The location. Nothing is asked of the service yet.
@@ -209,6 +204,7 @@ fn keys(environment: &Environment) -> Option<Keys> {
 #[cfg(test)]
 mod tests {
     use crate::Error;
+    use crate::secret::Secret;
     use persist::PersistFs;
 
     use super::*;

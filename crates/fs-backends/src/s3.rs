@@ -7,8 +7,7 @@ use reqsign_core::ProvideCredentialChain;
 
 use crate::environment::Environment;
 use crate::s3_keys::Keys;
-use crate::secret::Secret;
-use crate::service::{Address, Service, Shared, boolean, check_endpoint, shared_settings};
+use crate::service::{Address, METADATA_SERVICE, Service, Shared, boolean, check_endpoint, shared_settings};
 use crate::uri::Uri;
 use crate::{ObjectFs, Result};
 
@@ -19,7 +18,7 @@ const SERVICE: Service = Service {
         "checksums",
         "endpoint",
         "kms_key_id",
-        "metadata_service",
+        METADATA_SERVICE,
         "profile",
         "region",
         "server_side_encryption",
@@ -110,14 +109,12 @@ impl S3Config {
             shared,
             ..
         } = &mut self;
-        let mut metadata_service = shared.metadata_service;
         SERVICE.apply(&uri, shared, |setting, value| {
             match setting {
                 "anonymous" => *anonymous = boolean(value)?,
                 "checksums" => *checksums = Some(boolean(value)?),
                 "endpoint" => *endpoint = Some(value.to_owned()),
                 "kms_key_id" => *kms_key_id = Some(value.to_owned()),
-                "metadata_service" => metadata_service = boolean(value)?,
                 "profile" => *profile = Some(value.to_owned()),
                 "region" => *region = Some(value.to_owned()),
                 "server_side_encryption" => *server_side_encryption = Some(value.to_owned()),
@@ -125,7 +122,6 @@ impl S3Config {
             }
             Ok(())
         })?;
-        self.shared.metadata_service = metadata_service;
         if !uri.name.is_empty() {
             self.bucket = uri.name;
         }
@@ -156,25 +152,20 @@ impl S3Config {
     /// The keys to sign with.
     #[must_use]
     pub fn keys(mut self, access_key_id: impl Into<String>, secret_access_key: impl Into<String>) -> Self {
-        let session_token = None;
-        self.keys =
-            Some(Keys { id: Secret::new(access_key_id), secret: Secret::new(secret_access_key), session_token });
+        self.keys = Some(Keys::new(access_key_id, secret_access_key));
         self
     }
 
     /// Keys that end with a session, with its token.
     #[must_use]
     pub fn session_keys(
-        self,
+        mut self,
         access_key_id: impl Into<String>,
         secret_access_key: impl Into<String>,
         session_token: impl Into<String>,
     ) -> Self {
-        let mut config = self.keys(access_key_id, secret_access_key);
-        if let Some(keys) = &mut config.keys {
-            keys.session_token = Some(Secret::new(session_token));
-        }
-        config
+        self.keys = Some(Keys::new(access_key_id, secret_access_key).of_session(session_token));
+        self
     }
 
     /// The profile of the shared config files. Its keys come before those in the environment's variables.

@@ -14,6 +14,15 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    pub(crate) fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self { id: Secret::new(id), secret: Secret::new(secret), session_token: None }
+    }
+
+    /// The same keys as those of a session with this token.
+    pub(crate) fn of_session(self, token: impl Into<String>) -> Self {
+        Self { session_token: Some(Secret::new(token)), ..self }
+    }
+
     /// The keys in these variables, if both are set.
     pub(crate) fn from_env(environment: &Environment, id: &str, secret: &str, token: &str) -> Option<Self> {
         let [id, secret] = [environment.get(id)?, environment.get(secret)?].map(Secret::new);

@@ -23,6 +23,9 @@ pub(crate) struct Service {
 /// The settings that all services have.
 const SHARED: [&str; 6] = ["cache", "cache_bytes", "connect_timeout_s", "deadline_s", "retries", "timeout_s"];
 
+/// The setting of all services whose instances have a metadata service.
+pub(crate) const METADATA_SERVICE: &str = "metadata_service";
+
 /// The settings that all services have, with their values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shared {
@@ -69,10 +72,14 @@ impl Service {
             if let Some((_, variable)) = self.secrets.iter().find(|(secret, _)| secret == setting) {
                 return Err(Error::SecretInUri { uri: uri.address(), setting: setting.clone(), variable });
             }
+            let is_own = self.settings.contains(&setting.as_str());
             let done = match shared.set(setting, value) {
-                None if self.settings.contains(&setting.as_str()) => set(setting, value),
-                None => return Err(self.unknown(uri, setting)),
                 Some(done) => done,
+                None if is_own && setting == METADATA_SERVICE => {
+                    boolean(value).map(|allowed| shared.metadata_service = allowed)
+                }
+                None if is_own => set(setting, value),
+                None => return Err(self.unknown(uri, setting)),
             };
             done.map_err(|problem| uri.invalid(format!("the setting '{setting}' cannot be used: {problem}")))?;
         }
@@ -198,7 +205,6 @@ fn seconds(value: &str) -> Result<Duration, String> {
 }
 
 /// `true` or `false`, as a setting.
-#[cfg(any(feature = "azblob", feature = "gcs", feature = "s3"))]
 pub(crate) fn boolean(value: &str) -> Result<bool, String> {
     value.parse().map_err(|_| format!("{value:?} is neither 'true' nor 'false'"))
 }

@@ -216,7 +216,7 @@ impl<'a> Opening<'a> {
         Ok(())
     }
 
-    /// Reads the file of a store. `None` if the place has none, or if the store is shared with the context that is
+    /// Reads the file of a store. `None` if the location has none, or if the store is shared with the context that is
     /// followed.
     async fn read(&mut self, role: &Role, name: &str) -> Result<Option<ReadFile>> {
         if !self.beside.contains_key(name) {
@@ -269,7 +269,7 @@ impl<'a> Opening<'a> {
         self.origins.remember(role.clone(), Origin { place, identity, file, ..origin });
     }
 
-    /// Notes that the place does not hold any more what the context that is followed has seen there.
+    /// Notes that the location no longer holds what the context that is followed has seen there.
     pub(crate) fn note_change(&mut self) -> Result<()> {
         match &mut self.following {
             Some(following) => following.note_change(&**self.place),

@@ -117,7 +117,7 @@ pub(crate) struct Origins {
 #[derive(Debug, Clone)]
 pub(crate) struct Location {
     pub(crate) place: Place,
-    /// What told it from others when the context was opened or persisted there.
+    /// Its identity when the context was opened or persisted there.
     pub(crate) identity: Arc<str>,
 }
 
@@ -144,7 +144,7 @@ impl Origins {
         self.files.get(role).into_iter().flatten().rev().find(|origin| &*origin.identity == place)
     }
 
-    /// The files of all stores at a place that write one, by name.
+    /// The files of all stores at a location that write one, by name.
     pub(crate) fn named_at(&self, place: &str) -> HashMap<String, Origin> {
         let here = self.files.values().flatten().filter(|origin| &*origin.identity == place);
         let written = here.filter(|origin| origin.revision.is_some());
